@@ -1,0 +1,7 @@
+"""Classifiers, under the import paths of ``pyspark.ml.classification``."""
+
+from __future__ import annotations
+
+from sparkgd.classification.logistic_regression import LogisticRegression, LogisticRegressionModel
+
+__all__ = ["LogisticRegression", "LogisticRegressionModel"]

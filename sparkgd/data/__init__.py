@@ -1,0 +1,1 @@
+"""From DataFrame columns to blocks: reading Arrow batches, block files, statistics, ingest."""

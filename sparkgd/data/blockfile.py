@@ -1,0 +1,252 @@
+"""Block files: raw arrays in a directory of the executor's local disk, memory-mapped by whoever needs them.
+
+All workers of a machine share one copy through the page cache, and data larger than memory are paged from disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.data.columns import RowBatch
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+
+DENSE_FROM = 0.5
+"""Share of stored values from which a block is dense: below it CSR is smaller."""
+
+
+@dataclass(frozen=True)
+class BlockHandle:
+    """Where a block is and what its files hold; tiny, so that Spark can cache and ship it.
+
+    Attributes
+    ----------
+    path : str
+        Directory of the array files.
+    host : str
+        Machine that has them.
+    rows, stored, width : int
+        Rows, stored feature values and columns.
+    dtype : str
+        Storage type of the features, ``float64`` or ``float32``.
+    dense : bool
+    extras : tuple of str
+        Which of ``offset`` and ``fold`` are there.
+    nulls : dict of str to int
+        Rows dropped while packing, by the column that was null.
+    ragged : tuple of int
+        Feature vector lengths other than ``width`` that were met; training must refuse such data.
+    fingerprint : int
+        See `fingerprint`: what a block that is packed again must have.
+    """
+
+    path: str
+    host: str
+    rows: int
+    stored: int
+    width: int
+    dtype: str
+    dense: bool
+    extras: tuple[str, ...]
+    nulls: dict[str, int]
+    ragged: tuple[int, ...]
+    fingerprint: int = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the block's arrays."""
+        per_value = np.dtype(self.dtype).itemsize + (0 if self.dense else 4)
+        return self.stored * per_value + self.rows * (16 + 8 * (not self.dense) + 9 * len(self.extras))
+
+
+def local_directory(name: str) -> Path:
+    """This executor's own directory for one fit's blocks; Spark removes the parent with the executor."""
+    roots = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+    choices = roots.split(",")
+    return Path(choices[os.getpid() % len(choices)]) / name
+
+
+def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandle | None:
+    """Write the rows of a partition to a block of a fresh name under ``directory``; None for no rows at all.
+
+    Nothing is left behind when reading the batches fails.
+    """
+    with BlockWriter(directory / uuid.uuid4().hex, dtype) as writer:
+        for batch in batches:
+            writer.add(batch)
+        handle = writer.handle()
+    return handle and replace(handle, fingerprint=fingerprint(map_block(handle)))
+
+
+class BlockWriter:
+    """Streams row batches to array files; a context manager that removes the files on failure."""
+
+    def __init__(self, path: Path, dtype: str) -> None:
+        self._path, self._dtype = path, np.dtype(dtype)
+        self._files: dict[str, BinaryIO] = {}
+        self._rows = self._stored = 0
+        self._width = -1
+        self._dense = True
+        self._nulls: dict[str, int] = {}
+        self._ragged: set[int] = set()
+
+    def __enter__(self) -> BlockWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        if kind is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+    def add(self, batch: RowBatch) -> None:
+        """Append the rows of a batch. The first one decides whether the block is dense."""
+        for column, count in batch.nulls.items():
+            self._nulls[column] = self._nulls.get(column, 0) + count
+        if batch.rows == 0:
+            return
+        if self._width < 0:
+            self._begin(batch)
+        other = np.unique(batch.sizes[batch.sizes != self._width])
+        if len(other):
+            self._ragged.update(int(size) for size in other)
+            return
+        self._add_features(batch)
+        self._write("label", batch.label)
+        self._write("weight", batch.weight)
+        if batch.offset is not None:
+            self._write("offset", batch.offset)
+        if batch.fold is not None:
+            self._write("fold", batch.fold)
+        self._rows += batch.rows
+
+    def handle(self) -> BlockHandle | None:
+        """Handle of what was written."""
+        if self._width < 0 and not self._nulls:
+            return None
+        return BlockHandle(
+            path=str(self._path),
+            host=socket.gethostname(),
+            rows=self._rows,
+            stored=self._stored,
+            width=max(self._width, 0),
+            dtype=self._dtype.name,
+            dense=self._dense,
+            extras=tuple(name for name in ("offset", "fold") if name in self._files),
+            nulls=self._nulls,
+            ragged=tuple(sorted(self._ragged)),
+        )
+
+    def _begin(self, batch: RowBatch) -> None:
+        self._width = int(batch.sizes[0])
+        self._dense = len(batch.values) >= DENSE_FROM * batch.rows * self._width
+        self._path.mkdir(parents=True)
+        if not self._dense:
+            self._write("indptr", np.zeros(1, dtype=np.int64))
+
+    def _add_features(self, batch: RowBatch) -> None:
+        if self._dense:
+            matrix = batch.dense()
+            self._write("values", matrix.astype(self._dtype, copy=False))
+            self._stored += matrix.size
+            return
+        self._write("values", batch.values.astype(self._dtype, copy=False))
+        self._write("indices", batch.column_indices())
+        self._write("indptr", self._stored + np.cumsum(batch.value_counts))
+        self._stored += len(batch.values)
+
+    def _write(self, name: str, values: npt.NDArray[np.generic]) -> None:
+        if name not in self._files:
+            self._files[name] = open(self._path / name, "wb")  # noqa: SIM115 - closed in __exit__
+        np.ascontiguousarray(values).tofile(self._files[name])
+
+
+def map_block(handle: BlockHandle, first_row: int = 0) -> Block:
+    """The block as read-only memory maps.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are not on this machine.
+    """
+    path = Path(handle.path)
+
+    def array(name: str, dtype: npt.DTypeLike, *shape: int) -> npt.NDArray[Any]:
+        if 0 in shape:
+            return np.zeros(shape, dtype=dtype)
+        return np.asarray(np.memmap(path / name, dtype=dtype, mode="r", shape=shape))
+
+    rows, width, stored = handle.rows, handle.width, handle.stored
+    features: DenseFeatures | CsrFeatures
+    if handle.dense:
+        features = DenseFeatures(array("values", handle.dtype, rows, width))
+    else:
+        values, indices = array("values", handle.dtype, stored), array("indices", np.int32, stored)
+        features = CsrFeatures(values, indices, array("indptr", np.int64, rows + 1), width)
+    return Block(
+        features,
+        array("label", np.float64, rows),
+        array("weight", np.float64, rows),
+        array("offset", np.float64, rows) if "offset" in handle.extras else None,
+        array("fold", np.uint8, rows) if "fold" in handle.extras else None,
+        first_row,
+    )
+
+
+_OPEN_LIMIT = 8
+_open: OrderedDict[str, Block] = OrderedDict()
+
+
+def open_block(handle: BlockHandle, first_row: int) -> Block:
+    """`map_block`, remembered by this process: a mapping that stays saves the page faults of every further round."""
+    if handle.path in _open and os.path.isdir(handle.path):
+        return _open[handle.path]
+    for path in [path for path in _open if not os.path.isdir(path)]:
+        del _open[path]
+    block = map_block(handle, first_row)
+    _open[handle.path] = block
+    if len(_open) > _OPEN_LIMIT:
+        _open.popitem(last=False)
+    return block
+
+
+def fingerprint(block: Block) -> int:
+    """A 64-bit sum over rows and columns of the values' bit patterns: the same for the same rows in any order.
+
+    Blocks of the same rows have the same fingerprint; integer sums do not depend on order or on chunks. It tells a
+    source that is not deterministic from one that is.
+    """
+    features = block.features
+    if isinstance(features, CsrFeatures):
+        odd = (features.indices.astype(np.uint64) << np.uint64(1)) + np.uint64(1)
+        total = int(np.sum(_bits(features.values) * odd, dtype=np.uint64))
+    else:
+        odd = 2 * np.arange(features.num_features, dtype=np.uint64) + np.uint64(1)
+        total = 0
+        for chunk in block.chunks():
+            columns = _bits(chunk.features.dense()).sum(axis=0, dtype=np.uint64)
+            total += int(np.sum(columns * odd, dtype=np.uint64))
+    for salt, values in ((3, block.label), (5, block.weight), (7, block.offset)):
+        if values is not None:
+            total += salt * int(np.sum(_bits(values), dtype=np.uint64))
+    return (total + block.rows) % 2**64
+
+
+def _bits(values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint64]:
+    width = {8: np.uint64, 4: np.uint32}[values.dtype.itemsize]
+    return np.ascontiguousarray(values).view(width).astype(np.uint64, copy=False)

@@ -1,0 +1,125 @@
+"""From Arrow batches to NumPy rows. Plain functions of batches, so they are tested without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+FEATURES, INDICES, SIZE = "features", "indices", "size"
+LABEL, WEIGHT, OFFSET, FOLD = "label", "weight", "offset", "fold"
+"""Column names of the batches that ingest sends."""
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Rows of one Arrow batch.
+
+    A row whose ``value_counts`` equals its ``size`` and that has no indices is dense; any other is sparse.
+
+    Attributes
+    ----------
+    values : ndarray
+        Stored feature values of all rows, row after row.
+    indices : ndarray of int32
+        Columns of the values of the sparse rows.
+    value_counts, index_counts, sizes : ndarray (n,) of int64
+        Stored values, indices and vector length of each row.
+    label, weight : ndarray (n,)
+    offset, fold : ndarray (n,) or None
+    nulls : dict of str to int
+        Rows dropped, by the column that was null.
+    """
+
+    values: Array
+    indices: npt.NDArray[np.int32]
+    value_counts: Counts
+    index_counts: Counts
+    sizes: Counts
+    label: Array
+    weight: Array
+    offset: Array | None
+    fold: npt.NDArray[np.uint8] | None
+    nulls: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.label)
+
+    @property
+    def dense_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows are dense."""
+        return np.logical_and(self.value_counts == self.sizes, self.index_counts == 0)
+
+    def column_indices(self) -> npt.NDArray[np.int32]:
+        """Column of every stored value."""
+        starts = np.cumsum(self.value_counts) - self.value_counts
+        columns = np.arange(len(self.values), dtype=np.int32) - np.repeat(starts, self.value_counts).astype(np.int32)
+        sparse = np.repeat(~self.dense_rows, self.value_counts)
+        columns[sparse] = self.indices
+        return columns
+
+    def dense(self) -> Array:
+        """The rows as a matrix of shape (n, size); all rows must have one size."""
+        width = int(self.sizes[0])
+        if self.dense_rows.all():
+            return self.values.reshape(self.rows, width)
+        matrix = np.zeros((self.rows, width))
+        matrix[np.repeat(np.arange(self.rows), self.value_counts), self.column_indices()] = self.values
+        return matrix
+
+
+def read_batch(batch: pa.RecordBatch) -> RowBatch:
+    """NumPy views (copies where Arrow has nulls) of a batch's columns; rows with a null are dropped and counted."""
+    batch, nulls = _without_nulls(batch)
+    features = batch.column(FEATURES)
+    values = _numbers(features.flatten())
+    value_counts = _list_lengths(features)
+    names = batch.schema.names
+    if INDICES in names:
+        indices = batch.column(INDICES)
+        flat = indices.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+        index_counts = _list_lengths(indices)
+        # A dense vector has no size of its own.
+        sizes = np.where(np.isnan(stored := _numbers(batch.column(SIZE))), value_counts, stored).astype(np.int64)
+    else:
+        flat, index_counts, sizes = np.zeros(0, dtype=np.int32), np.zeros_like(value_counts), value_counts
+    return RowBatch(
+        values=values,
+        indices=flat,
+        value_counts=value_counts,
+        index_counts=index_counts,
+        sizes=sizes,
+        label=_numbers(batch.column(LABEL)),
+        weight=_numbers(batch.column(WEIGHT)) if WEIGHT in names else np.ones(batch.num_rows),
+        offset=_numbers(batch.column(OFFSET)) if OFFSET in names else None,
+        fold=_numbers(batch.column(FOLD)).astype(np.uint8) if FOLD in names else None,
+        nulls=nulls,
+    )
+
+
+def _without_nulls(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, int]]:
+    required = [name for name in batch.schema.names if name not in (SIZE, INDICES)]
+    nulls = {name: count for name in required if (count := batch.column(name).null_count)}
+    if nulls:
+        keep = np.ones(batch.num_rows, dtype=bool)
+        for name in nulls:
+            keep &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+        batch = batch.filter(pa.array(keep))
+    return batch, nulls
+
+
+def _numbers(column: Any) -> Array:
+    """Float64 values; nulls (such as a null inside an array) become NaN, which the data checks then report."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _list_lengths(column: Any) -> Counts:
+    return np.asarray(np.diff(column.offsets.to_numpy()), dtype=np.int64)

@@ -1,0 +1,198 @@
+"""Ingest: one Spark job that packs a DataFrame into block files and returns all statistics.
+
+    DataFrame -> Arrow batches -> BlockWriter -> handle RDD (cached) -> statistics, small blocks themselves
+
+What Spark caches is the RDD of handles; the blocks stay on the executors' local disks, next to the Python workers.
+Lineage remains Spark's own: a lost executor's handles are recomputed, which writes its blocks again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark import StorageLevel
+
+from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
+from sparkgd.data.columns import read_batch
+from sparkgd.data.statistics import Statistics, statistics_of
+from sparkgd.kernels.block import Block
+
+if TYPE_CHECKING:
+    from pyspark import RDD, SparkContext
+    from pyspark.sql import DataFrame
+
+HANDLE_SCHEMA = "handle binary"
+
+
+@dataclass(frozen=True)
+class PackedPartition:
+    """What ingest reports of one partition.
+
+    Attributes
+    ----------
+    handle : BlockHandle
+    statistics : dict of int to Statistics
+        By fold.
+    seconds : float
+        Time to read and pack the partition.
+    block : Block or None
+        The rows themselves where they are few enough to be shipped at once.
+    """
+
+    handle: BlockHandle
+    statistics: dict[int, Statistics]
+    seconds: float
+    block: Block | None
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A packed DataFrame: the cached RDD of handles and what the driver knows of each partition.
+
+    ``partitions`` holds only partitions with rows, by partition number. ``source`` is the same RDD, not cached:
+    computing a partition of it packs that partition anew.
+    """
+
+    name: str
+    handles: RDD[Any]
+    source: RDD[Any]
+    partitions: dict[int, PackedPartition]
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all blocks."""
+        return sum(part.handle.num_bytes for part in self.partitions.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of all blocks."""
+        return sum(part.handle.rows for part in self.partitions.values())
+
+    def statistics(self) -> dict[int, Statistics]:
+        """Statistics of all rows, by fold."""
+        merged: dict[int, Statistics] = {}
+        for index in sorted(self.partitions):
+            for fold, part in self.partitions[index].statistics.items():
+                merged[fold] = merged[fold] + part if fold in merged else part
+        return merged
+
+    def blocks(self) -> list[Block]:
+        """The blocks themselves, in order and numbered through; all of them must have been shipped by ingest."""
+        blocks, rows = [], 0
+        for index in sorted(self.partitions):
+            block = self.partitions[index].block
+            assert block is not None, "this partition was too large to be shipped"
+            blocks.append(replace(block, first_row=rows))
+            rows += block.rows
+        return blocks
+
+    def release(self) -> None:
+        """Drop the cached handles and every block file."""
+        _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
+
+
+def ingest(df: DataFrame, dtype: str, ship_bytes: int) -> Packed:
+    """Pack ``df`` in one job.
+
+    Parameters
+    ----------
+    df : DataFrame
+        Columns named as in `sparkgd.data.columns`: ``features`` array<double>, ``label`` double, and where used
+        ``indices`` array<int> and ``size`` int (sparse vectors), ``weight``, ``offset``, ``fold``.
+    dtype : str
+        Storage type of the features.
+    ship_bytes : int
+        Blocks of at most this size are returned with their statistics, so that small data need no second job.
+    """
+    spark = df.sparkSession
+    slots = _slots(spark.sparkContext)
+    name = f"sparkgd-{uuid.uuid4().hex}"
+    if slots is not None:
+        df = df.coalesce(slots)
+    source = df.mapInArrow(_packer(name, dtype), HANDLE_SCHEMA).rdd
+    # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
+    handles = spark.sparkContext.union([source])
+    handles.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        found = handles.mapPartitionsWithIndex(_inspector(ship_bytes)).collect()
+    except BaseException:
+        _release(handles, name, None)
+        raise
+    return Packed(name, handles, source, dict(found))
+
+
+def _slots(context: SparkContext) -> int | None:
+    """Tasks that can run at once; None while executors may still come (dynamic allocation)."""
+    if context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        return None
+    return max(context.defaultParallelism, 1)
+
+
+def _packer(name: str, dtype: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
+
+    def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        began = time.perf_counter()
+        handle = pack(map(read_batch, batches), local_directory(name), dtype)
+        if handle is not None:
+            seconds = time.perf_counter() - began
+            yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})
+
+    return pack_partition
+
+
+def _inspector(ship_bytes: int) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
+    """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
+
+    def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
+        for handle, seconds in read_handles(rows):
+            block = open_block(handle, 0)
+            shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
+            yield index, PackedPartition(handle, statistics_of(block), seconds, shipped)
+
+    return inspect
+
+
+def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:
+    """Handles, with their packing seconds, of the rows of a partition of handles. Runs on executors."""
+    for row in rows:
+        yield pickle.loads(row[0])
+
+
+def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> None:
+    """Remove block files, then uncache; ``known=None`` after a failure, when nobody knows which files there are.
+
+    Files that this process can see (local mode, shared machines) are removed at once; a job goes to the executors for
+    the others.
+    """
+    remote = known is None or not all(os.path.exists(handle.path) or handle.rows == 0 for handle in known)
+    for handle in known or []:
+        shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
+    context = handles.context
+    if remote:
+        with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
+            rdd = context.parallelize(range(2 * context.defaultParallelism), 2 * context.defaultParallelism)
+            (handles if known is not None else rdd).foreachPartition(_remover(name))
+    handles.unpersist()
+
+
+def _remover(name: str) -> Callable[[Iterable[Any]], None]:
+    """Function for ``foreachPartition`` that removes a fit's directories. Runs on executors."""
+
+    def remove(rows: Iterable[Any]) -> None:
+        for _ in rows:
+            pass
+        for root in (os.environ.get("SPARK_LOCAL_DIRS") or "").split(","):
+            if root:
+                shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+
+    return remove

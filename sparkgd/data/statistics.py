@@ -1,0 +1,192 @@
+"""What is known of the data after ingest: one mergeable record, computed in the same job that packs the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.block import Block
+from sparkgd.losses.base import LabelSummary
+
+Array = npt.NDArray[np.float64]
+
+MAX_CLASSES = 10_000
+"""Labels above this are not counted as classes."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Weighted statistics of rows; ``+`` merges two disjoint sets (Chan, Golub and LeVeque, 1983).
+
+    Attributes
+    ----------
+    rows : int
+        Rows of positive weight.
+    weight, weight_squares : float
+        Sum of the sample weights and of their squares.
+    mean, squares : ndarray (p,)
+        Weighted mean of each column and weighted sum of squares about it.
+    label_mean, label_squares : float
+        The same for the label.
+    label_low, label_high : float
+    label_integer : bool
+    class_weights : dict of int to float
+        Weight of each label value while labels are integers from 0 to `MAX_CLASSES`.
+    problems : dict of (str, str) to int
+        Rows that cannot be trained on, by column role and what is wrong.
+    bad_columns : frozenset of int
+        Feature columns with a value that is not finite.
+    """
+
+    rows: int
+    weight: float
+    weight_squares: float
+    mean: Array
+    squares: Array
+    label_mean: float = 0.0
+    label_squares: float = 0.0
+    label_low: float = np.inf
+    label_high: float = -np.inf
+    label_integer: bool = True
+    class_weights: dict[int, float] = field(default_factory=dict)
+    problems: dict[tuple[str, str], int] = field(default_factory=dict)
+    bad_columns: frozenset[int] = frozenset()
+
+    def __add__(self, other: Statistics) -> Statistics:
+        weight = self.weight + other.weight
+        share = other.weight / weight if weight > 0.0 else 0.0
+        step, label_step = other.mean - self.mean, other.label_mean - self.label_mean
+        return Statistics(
+            rows=self.rows + other.rows,
+            weight=weight,
+            weight_squares=self.weight_squares + other.weight_squares,
+            mean=self.mean + share * step,
+            squares=self.squares + other.squares + self.weight * share * step * step,
+            label_mean=self.label_mean + share * label_step,
+            label_squares=self.label_squares + other.label_squares + self.weight * share * label_step**2,
+            label_low=min(self.label_low, other.label_low),
+            label_high=max(self.label_high, other.label_high),
+            label_integer=self.label_integer and other.label_integer,
+            class_weights=_merged(self.class_weights, other.class_weights),
+            problems=_merged(self.problems, other.problems),
+            bad_columns=self.bad_columns | other.bad_columns,
+        )
+
+    def deviation(self, ddof: int = 1) -> Array:
+        """Standard deviation of each column: ``ddof=1`` MLlib's weighted unbiased one, 0 the population's."""
+        return np.sqrt(np.maximum(self.squares, 0.0) / self._divisor(ddof))
+
+    def label_deviation(self, ddof: int = 1) -> float:
+        """Standard deviation of the label."""
+        return float(np.sqrt(max(self.label_squares, 0.0) / self._divisor(ddof)))
+
+    def _divisor(self, ddof: int) -> float:
+        """``W - sum w^2 / W`` (unbiased) or ``W``; infinite where a single row leaves nothing to divide by."""
+        divisor = self.weight - (self.weight_squares / self.weight if ddof else 0.0)
+        return divisor if divisor > 0.0 else np.inf
+
+    @property
+    def label(self) -> LabelSummary:
+        """What losses may know of the label."""
+        return LabelSummary(
+            weight_sum=self.weight,
+            mean=self.label_mean,
+            variance=self.label_squares / self.weight,
+            low=self.label_low,
+            high=self.label_high,
+            integer=self.label_integer,
+            class_weights=self.class_weights,
+        )
+
+
+def _merged(left: dict, right: dict) -> dict:  # type: ignore[type-arg]
+    return {key: left.get(key, 0) + right.get(key, 0) for key in [*left, *(k for k in right if k not in left)]}
+
+
+def merge(parts: Sequence[Statistics]) -> Statistics:
+    """Left fold of `+`."""
+    return reduce(lambda a, b: a + b, parts)
+
+
+def statistics_of(block: Block) -> dict[int, Statistics]:
+    """Statistics of a block's rows by fold (0 where there are none), with everything wrong with them counted."""
+    found: dict[int, Statistics] = {}
+    for chunk in block.chunks():
+        for fold, part in _by_fold(chunk):
+            statistics = _of_chunk(part)
+            found[fold] = found[fold] + statistics if fold in found else statistics
+    return found
+
+
+def _by_fold(chunk: Block) -> Iterator[tuple[int, Block]]:
+    if chunk.fold is None:
+        yield 0, chunk
+        return
+    for fold in np.unique(chunk.fold):
+        yield int(fold), chunk.take(np.flatnonzero(chunk.fold == fold))
+
+
+def _of_chunk(chunk: Block) -> Statistics:
+    problems = _problems(chunk)
+    # Problems stop the fit; their weights are neutralised only to keep the arithmetic below finite.
+    weight = np.where(np.isfinite(chunk.weight) & (chunk.weight >= 0.0), chunk.weight, 0.0)
+    total_weight = float(weight.sum())
+    label = chunk.label
+    used = weight > 0.0
+    sums, squares = chunk.features.column_sums(weight)
+    bad_columns: frozenset[int] = frozenset()
+    if not (np.isfinite(sums).all() and np.isfinite(squares).all()):
+        count, bad_columns = _not_finite(chunk)
+        if count:
+            problems[("features", "NaN or infinite")] = count
+    divisor = total_weight or 1.0
+    label_mean = float(weight @ label) / divisor
+    integer = bool(np.all(label[used] == np.floor(label[used])))
+    return Statistics(
+        rows=int(np.count_nonzero(used)),
+        weight=total_weight,
+        weight_squares=float(weight @ weight),
+        mean=sums / divisor,
+        squares=squares,
+        label_mean=label_mean,
+        label_squares=float(weight @ np.square(label - label_mean)),
+        label_low=float(np.min(label[used], initial=np.inf)),
+        label_high=float(np.max(label[used], initial=-np.inf)),
+        label_integer=integer,
+        class_weights=_class_weights(label[used], weight[used]) if integer else {},
+        problems=problems,
+        bad_columns=bad_columns,
+    )
+
+
+def _problems(chunk: Block) -> dict[tuple[str, str], int]:
+    counts = {
+        ("label", "NaN or infinite"): np.count_nonzero(~np.isfinite(chunk.label)),
+        ("weight", "NaN or infinite"): np.count_nonzero(~np.isfinite(chunk.weight)),
+        ("weight", "negative"): np.count_nonzero(chunk.weight < 0.0),
+    }
+    if chunk.offset is not None:
+        counts[("offset", "NaN or infinite")] = np.count_nonzero(~np.isfinite(chunk.offset))
+    return {key: int(count) for key, count in counts.items() if count}
+
+
+def _not_finite(chunk: Block) -> tuple[int, frozenset[int]]:
+    """Rows, and columns, that hold NaN or an infinite value; sums may also have overflowed, with neither."""
+    bad_rows, bad_columns = 0, set[int]()
+    for row in range(chunk.rows):
+        values = chunk.features.take(np.array([row])).dense()[0]
+        if not np.isfinite(values).all():
+            bad_rows += 1
+            bad_columns.update(int(j) for j in np.flatnonzero(~np.isfinite(values)))
+    return bad_rows, frozenset(bad_columns)
+
+
+def _class_weights(label: Array, weight: Array) -> dict[int, float]:
+    if not len(label) or label.min() < 0 or label.max() > MAX_CLASSES:
+        return {}
+    sums = np.bincount(label.astype(np.int64), weights=weight)
+    return {int(k): float(sums[k]) for k in np.flatnonzero(sums)}

@@ -1,0 +1,143 @@
+"""Rounds as Spark jobs over the cached RDD of block handles."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sparkgd.data.blockfile import map_block, open_block
+from sparkgd.data.ingest import Packed, read_handles
+from sparkgd.engine.combine import add_all, combine, levels
+from sparkgd.engine.description import job_description
+from sparkgd.engine.partial import Partial, scan
+from sparkgd.exceptions import InvalidDataError
+from sparkgd.kernels import Kernel, Sums
+
+if TYPE_CHECKING:
+    from pyspark import RDD, Broadcast
+
+BROADCAST_BYTES = 1 << 20
+"""Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
+
+
+class ClusterEngine:
+    """One Spark job a round: ``mapPartitions`` runs the kernels on each block, a tree adds the partial sums.
+
+    Tasks are independent and idempotent, so Spark's retries and speculation work as they are. A task that finds its
+    block missing on its machine (Spark ran it elsewhere) reports that; those partitions are then computed from the
+    source for the round.
+    """
+
+    def __init__(self, packed: Packed, depth: int = 2) -> None:
+        self._packed = packed
+        self._depth = depth
+        self._indices = sorted(packed.partitions)
+        rows = 0
+        self._first_rows: dict[int, int] = {}
+        for index in self._indices:
+            self._first_rows[index] = rows
+            rows += packed.partitions[index].handle.rows
+        self._fingerprint = sum(part.handle.fingerprint for part in packed.partitions.values()) % 2**64
+
+    def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
+        """See `sparkgd.training.rounds.Engine`.
+
+        Raises
+        ------
+        InvalidDataError
+            If a partition that Spark computed again holds other rows than at ingest.
+        """
+        context = self._packed.handles.context
+        payload = pickle.dumps(list(kernels))
+        broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
+        try:
+            with job_description(context, description):
+                total = self._total(payload if broadcast is None else broadcast)
+        finally:
+            if broadcast is not None:
+                broadcast.destroy()
+        if total.fingerprint != self._fingerprint:
+            raise InvalidDataError(
+                "the input changed while it was read again: a recomputed partition holds other rows. Its source is not "
+                "deterministic (a rand(), a table overwritten meanwhile); cache or checkpoint the DataFrame before fit."
+            )
+        return list(total.sums)
+
+    def close(self) -> None:
+        """Drop handles and blocks everywhere."""
+        self._packed.release()
+
+    def _total(self, payload: bytes | Broadcast[bytes]) -> Partial:
+        """Sum over all partitions, in the order of `combine`."""
+        partials = self._packed.handles.mapPartitionsWithIndex(_scanner(payload, self._first_rows))
+        if levels(len(self._indices), self._depth):
+            total = add_all([partial for _, partial in sorted(self._tree(partials).collect())])
+            if not total.missing:
+                return total
+        by_partition: dict[int, Partial] = dict(partials.collect())
+        missing = sorted(index for index, partial in by_partition.items() if partial.missing)
+        if missing:
+            source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, self._first_rows))
+            by_partition.update(source.context.runJob(source, list, missing))
+        return combine([by_partition[index] for index in self._indices], self._depth)
+
+    def _tree(self, partials: RDD[Any]) -> RDD[Any]:
+        """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
+        ranks = {index: rank for rank, index in enumerate(self._indices)}
+        level = partials.map(lambda pair: (ranks[pair[0]], pair[1]))
+        count = len(ranks)
+        for size in levels(count, self._depth):
+            count = -(-count // size)
+            level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
+        return level
+
+
+def _scanner(
+    payload: bytes | Broadcast[bytes], first_rows: dict[int, int]
+) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]:
+    """Function for ``mapPartitionsWithIndex`` over the cached handles. Runs on executors."""
+
+    def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
+        kernels = _kernels(payload)
+        for handle, _ in read_handles(rows):
+            try:
+                block = open_block(handle, first_rows[index])
+            except FileNotFoundError:
+                yield index, Partial(tuple(Sums() for _ in kernels), missing=(index,))
+            else:
+                yield index, scan(kernels, block, handle.fingerprint)
+
+    return scan_partition
+
+
+def _source_scanner(
+    payload: bytes | Broadcast[bytes], first_rows: dict[int, int]
+) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]:
+    """The same over freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
+
+    def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
+        for handle, _ in read_handles(rows):
+            try:
+                yield index, scan(_kernels(payload), map_block(handle, first_rows[index]), handle.fingerprint)
+            finally:
+                shutil.rmtree(handle.path, ignore_errors=True)
+
+    return scan_partition
+
+
+def _kernels(payload: bytes | Broadcast[bytes]) -> list[Kernel]:
+    kernels: list[Kernel] = pickle.loads(payload if isinstance(payload, bytes) else payload.value)
+    return kernels
+
+
+def _grouped(size: int) -> Callable[[tuple[int, Partial]], tuple[int, tuple[int, Partial]]]:
+    return lambda pair: (pair[0] // size, pair)
+
+
+def _add_group(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tuple[int, Partial]]:
+    """Add the members of one group in order of their rank. Runs on executors."""
+    members = sorted(rows, key=lambda row: row[1][0])
+    if members:
+        yield members[0][0], add_all([partial for _, (_, partial) in members])

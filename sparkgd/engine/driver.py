@@ -1,0 +1,25 @@
+"""Rounds in this process, for data that is small once packed: no Spark job at all after ingest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkgd.engine.combine import combine
+from sparkgd.engine.partial import scan
+from sparkgd.kernels import Block, Kernel, Sums
+
+
+class DriverEngine:
+    """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster."""
+
+    def __init__(self, blocks: Sequence[Block], depth: int = 2) -> None:
+        self._blocks = list(blocks)
+        self._depth = depth
+
+    def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
+        """See `sparkgd.training.rounds.Engine`."""
+        return list(combine([scan(kernels, block) for block in self._blocks], self._depth).sums)
+
+    def close(self) -> None:
+        """Drop the blocks."""
+        self._blocks = []

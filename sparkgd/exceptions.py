@@ -1,0 +1,59 @@
+"""Every error and warning that sparkgd raises on purpose.
+
+A message says what was given, what is allowed and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "ConvergenceWarning",
+    "DivergedError",
+    "IncompatibleError",
+    "InvalidDataError",
+    "InvalidParamError",
+    "ModelFormatError",
+    "SparkGDError",
+]
+
+
+class SparkGDError(Exception):
+    """Base class of all errors raised by sparkgd."""
+
+
+class InvalidParamError(SparkGDError, ValueError):
+    """A param has a value outside its allowed range."""
+
+
+class InvalidDataError(SparkGDError, ValueError):
+    """A column is missing, has the wrong type, or holds values that cannot be trained on."""
+
+
+class IncompatibleError(SparkGDError, TypeError):
+    """Two settings that are each valid cannot work together, such as a solver and a loss."""
+
+
+class CheckpointError(SparkGDError):
+    """A checkpoint cannot be read, or belongs to other data or params."""
+
+
+class ModelFormatError(SparkGDError):
+    """A saved model directory is not of the expected format."""
+
+
+class DivergedError(SparkGDError, ArithmeticError):
+    """The objective left the finite numbers.
+
+    Attributes
+    ----------
+    last_good_coef : numpy.ndarray of shape (size,)
+        The raw coefficients (weights, then intercepts) of the last point with a finite objective.
+    """
+
+    def __init__(self, message: str, last_good_coef: object = None) -> None:
+        super().__init__(message)
+        self.last_good_coef = last_good_coef
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit ended before its convergence test was met."""

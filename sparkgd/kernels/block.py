@@ -1,0 +1,65 @@
+"""A block: the rows of one partition, packed in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.features import Features, row_ranges
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one partition; the arrays are read-only and may be memory-mapped.
+
+    Attributes
+    ----------
+    features : Features
+        n rows, dense or CSR.
+    label, weight : ndarray (n,)
+        Label and sample weight.
+    offset : ndarray (n,) or None
+        Added to the raw prediction; None stands for zeros.
+    fold : ndarray (n,) of uint8 or None
+        A point with hold-out fold f trains on the rows of all other folds. None: no row is held out.
+    first_row : int
+        Number of this block's first row in the whole dataset, partition by partition.
+    """
+
+    features: Features
+    label: Array
+    weight: Array
+    offset: Array | None = None
+    fold: npt.NDArray[np.uint8] | None = None
+    first_row: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.features.rows
+
+    def chunks(self) -> Iterator[Block]:
+        """The block in row chunks that fit the CPU's cache, in order."""
+        for start, stop in row_ranges(self.features):
+            yield Block(
+                self.features.slice(start, stop),
+                self.label[start:stop],
+                self.weight[start:stop],
+                None if self.offset is None else self.offset[start:stop],
+                None if self.fold is None else self.fold[start:stop],
+                self.first_row + start,
+            )
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Block:
+        """The given rows, copied."""
+        return Block(
+            self.features.take(rows),
+            self.label[rows],
+            self.weight[rows],
+            None if self.offset is None else self.offset[rows],
+            None if self.fold is None else self.fold[rows],
+        )

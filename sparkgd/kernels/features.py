@@ -1,0 +1,183 @@
+"""Feature matrices: the few products that training needs, dense and CSR, in row chunks that fit the CPU's cache.
+
+A dense block read chunk by chunk is read from memory once for raw predictions and gradient together; that, not
+arithmetic, bounds a round over large data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Array = npt.NDArray[np.float64]
+
+CHUNK_BYTES = 1 << 20
+"""Size of a dense row chunk as float64: the chunk and the few vectors beside it stay in a core's L2 cache."""
+
+SPARSE_CHUNK = 1 << 18
+"""Stored entries of a CSR row chunk."""
+
+
+class Features(Protocol):
+    """A read-only matrix of ``rows x num_features``; results are float64 whatever the storage."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def num_features(self) -> int: ...
+    @property
+    def stored(self) -> int:
+        """Number of stored entries: the cost of one pass."""
+        ...
+
+    def chunk_rows(self) -> int:
+        """How many rows to take at a time."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Features:
+        """Rows ``start`` to ``stop`` as a view."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Features:
+        """The given rows, copied."""
+        ...
+
+    def dot(self, weights: Array) -> Array:
+        """``X w`` of shape (rows,) for a vector, (rows, q) for a matrix of shape (num_features, q)."""
+        ...
+
+    def transpose_dot(self, multipliers: Array) -> Array:
+        """``X^T d`` of shape (num_features,), or (q, num_features) for a matrix of shape (rows, q)."""
+        ...
+
+    def dense(self) -> Array:
+        """The matrix as a dense float64 array: only for chunks of few columns."""
+        ...
+
+    def column_sums(self, weight: Array) -> tuple[Array, Array]:
+        """Weighted sum of each column, and its weighted sum of squares about the column's mean."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DenseFeatures:
+    """A C-ordered array of float64 or float32."""
+
+    values: npt.NDArray[np.floating]
+
+    @property
+    def rows(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def num_features(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def stored(self) -> int:
+        return int(self.values.size)
+
+    def chunk_rows(self) -> int:
+        return max(CHUNK_BYTES // (8 * max(self.num_features, 1)), 16)
+
+    def slice(self, start: int, stop: int) -> DenseFeatures:
+        return DenseFeatures(np.asarray(self.values[start:stop], dtype=np.float64))
+
+    def take(self, rows: npt.NDArray[np.intp]) -> DenseFeatures:
+        return DenseFeatures(np.asarray(self.values[rows], dtype=np.float64))
+
+    def dot(self, weights: Array) -> Array:
+        return np.asarray(self.values @ weights, dtype=np.float64)
+
+    def transpose_dot(self, multipliers: Array) -> Array:
+        return np.asarray(multipliers.T @ self.values, dtype=np.float64)
+
+    def dense(self) -> Array:
+        return np.asarray(self.values, dtype=np.float64)
+
+    def column_sums(self, weight: Array) -> tuple[Array, Array]:
+        values = self.dense()
+        total = weight @ values
+        mean = total / max(float(weight.sum()), np.finfo(float).tiny)
+        centred = values - mean
+        np.square(centred, out=centred)
+        return total, weight @ centred
+
+
+@dataclass(frozen=True, slots=True)
+class CsrFeatures:
+    """Compressed sparse rows: ``values[indptr[i]:indptr[i+1]]`` at columns ``indices[...]`` make row i."""
+
+    values: npt.NDArray[np.floating]
+    indices: npt.NDArray[np.int32]
+    indptr: npt.NDArray[np.int64]
+    width: int
+
+    @property
+    def rows(self) -> int:
+        return int(self.indptr.shape[0]) - 1
+
+    @property
+    def num_features(self) -> int:
+        return self.width
+
+    @property
+    def stored(self) -> int:
+        return int(self.indptr[-1] - self.indptr[0])
+
+    def chunk_rows(self) -> int:
+        # A chunk also costs one dense result of `width`, so wide data takes larger chunks.
+        entries = max(SPARSE_CHUNK, 8 * self.width)
+        return max(int(entries / max(self.stored / max(self.rows, 1), 1.0)), 1)
+
+    def slice(self, start: int, stop: int) -> CsrFeatures:
+        first, last = int(self.indptr[start]), int(self.indptr[stop])
+        return CsrFeatures(
+            np.asarray(self.values[first:last], dtype=np.float64),
+            self.indices[first:last],
+            self.indptr[start : stop + 1] - first,
+            self.width,
+        )
+
+    def take(self, rows: npt.NDArray[np.intp]) -> CsrFeatures:
+        taken = self._matrix()[rows]
+        return CsrFeatures(
+            np.asarray(taken.data, dtype=np.float64), taken.indices, taken.indptr.astype(np.int64), self.width
+        )
+
+    def dot(self, weights: Array) -> Array:
+        return np.asarray(self._matrix() @ weights, dtype=np.float64)
+
+    def transpose_dot(self, multipliers: Array) -> Array:
+        return np.asarray((self._matrix().T @ multipliers).T, dtype=np.float64)
+
+    def dense(self) -> Array:
+        return np.asarray(self._matrix().toarray(), dtype=np.float64)
+
+    def column_sums(self, weight: Array) -> tuple[Array, Array]:
+        row_weight = np.repeat(weight, np.diff(self.indptr))
+        values = np.asarray(self.values, dtype=np.float64)
+        total = self._bincount(row_weight * values)
+        weight_sum = float(weight.sum())
+        mean = total / max(weight_sum, np.finfo(float).tiny)
+        stored_weight = self._bincount(row_weight)
+        squares = self._bincount(row_weight * np.square(values - mean[self.indices]))
+        return total, squares + np.maximum(weight_sum - stored_weight, 0.0) * np.square(mean)
+
+    def _bincount(self, values: Array) -> Array:
+        return np.asarray(np.bincount(self.indices, weights=values, minlength=self.width), dtype=np.float64)
+
+    def _matrix(self) -> sparse.csr_array:
+        return sparse.csr_array((self.values, self.indices, self.indptr), shape=(self.rows, self.width))
+
+
+def row_ranges(features: Features) -> Iterator[tuple[int, int]]:
+    """Start and stop of each cache-sized row chunk."""
+    step = features.chunk_rows()
+    for start in range(0, features.rows, step):
+        yield start, min(start + step, features.rows)

@@ -1,0 +1,126 @@
+"""Second-order sums: the Hessian at a point, Hessian-vector products, and the Gram matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.sums import Sums
+from sparkgd.losses.base import Loss
+
+Array = npt.NDArray[np.float64]
+
+
+def _raw_prediction(chunk: Block, layout: CoefLayout, coef: Array) -> Array:
+    """Raw predictions of shape (rows,), or (rows, K) with K outputs."""
+    raw = chunk.features.dot(np.ascontiguousarray(layout.weights(coef).T)) + layout.intercepts(coef)
+    if chunk.offset is not None:
+        raw += chunk.offset[:, None]
+    return raw[:, 0] if layout.num_outputs == 1 else raw
+
+
+def _row_weights(chunk: Block, held_out: int) -> Array:
+    if chunk.fold is None or held_out < 0:
+        return chunk.weight
+    return np.where(chunk.fold == held_out, 0.0, chunk.weight)
+
+
+@dataclass(frozen=True)
+class HessianKernel:
+    """Loss, gradient and Hessian sums at one point.
+
+    The Hessian of output pair (k, l) is ``X1^T diag(weight * d2 loss / dz_k dz_l) X1`` with ``X1 = [X, 1]``. Row chunks
+    are made dense, so this is for the few columns for which a matrix of ``size x size`` makes sense.
+    """
+
+    loss: Loss
+    layout: CoefLayout
+    point: Array
+    held_out: int = -1
+
+    def __call__(self, block: Block) -> Sums:
+        layout = self.layout
+        outputs, columns = layout.num_outputs, layout.num_features + int(layout.fit_intercept)
+        hessian = np.zeros((outputs, outputs, columns, columns))
+        for chunk in block.chunks():
+            raw = _raw_prediction(chunk, layout, self.point)
+            curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+            curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
+            design = _design(chunk, layout)
+            for k in range(outputs):
+                for other in range(k, outputs):
+                    hessian[k, other] += (design.T * curvature[:, k, other]) @ design
+        held = None if self.held_out < 0 else np.array([self.held_out], dtype=np.int16)
+        first = GradientKernel(self.loss, layout, self.point[None, :], held)(block)
+        return first + Sums(hessian=_in_coef_order(hessian, layout))
+
+
+def _design(chunk: Block, layout: CoefLayout) -> Array:
+    values = chunk.features.dense()
+    return np.column_stack([values, np.ones(chunk.rows)]) if layout.fit_intercept else values
+
+
+def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
+    """Blocks (K, K, p + 1, p + 1), upper triangle filled, as one symmetric matrix in the order of a coef."""
+    outputs, p = layout.num_outputs, layout.num_features
+    for k in range(outputs):
+        for other in range(k):
+            blocks[k, other] = blocks[other, k].T
+    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * blocks.shape[2], -1)
+    columns = blocks.shape[2]
+    starts = np.arange(outputs) * columns
+    order = (starts[:, None] + np.arange(p)).reshape(-1)
+    if layout.fit_intercept:
+        order = np.concatenate([order, starts + p])
+    return flat[np.ix_(order, order)]
+
+
+@dataclass(frozen=True)
+class ProductKernel:
+    """Hessian sum at one point times q directions, without forming the Hessian: two passes over a cached chunk."""
+
+    loss: Loss
+    layout: CoefLayout
+    point: Array
+    directions: Array
+    held_out: int = -1
+
+    def __call__(self, block: Block) -> Sums:
+        layout, count = self.layout, len(self.directions)
+        outputs = layout.num_outputs
+        weights = np.ascontiguousarray(layout.weights(self.directions).reshape(count * outputs, -1).T)
+        shift = layout.intercepts(self.directions).reshape(-1)
+        weights_product = np.zeros((count * outputs, layout.num_features))
+        intercepts_product = np.zeros(count * outputs)
+        for chunk in block.chunks():
+            raw = _raw_prediction(chunk, layout, self.point)
+            curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+            curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
+            change = (chunk.features.dot(weights) + shift).reshape(chunk.rows, count, outputs)
+            multipliers = np.einsum("rkl,rql->rqk", curvature, change).reshape(chunk.rows, -1)
+            weights_product += chunk.features.transpose_dot(multipliers)
+            intercepts_product += multipliers.sum(axis=0)
+        product = layout.pack(weights_product.reshape(count, outputs, -1), intercepts_product.reshape(count, outputs))
+        return Sums(product=product)
+
+
+@dataclass(frozen=True)
+class GramKernel:
+    """``sum weight * u u^T`` with ``u = (x - center) * scale``: centred chunk by chunk, so that nothing cancels."""
+
+    center: Array
+    scale: Array
+    held_out: int = -1
+
+    def __call__(self, block: Block) -> Sums:
+        gram = np.zeros((len(self.center), len(self.center)))
+        for chunk in block.chunks():
+            root = np.sqrt(_row_weights(chunk, self.held_out))
+            values = (chunk.features.dense() - self.center) * self.scale * root[:, None]
+            gram += values.T @ values
+        return Sums(hessian=gram)

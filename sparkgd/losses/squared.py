@@ -1,0 +1,28 @@
+"""Squared loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sparkgd.losses.base import Array, LabelSummary, Loss
+
+
+@dataclass(frozen=True)
+class SquaredLoss(Loss):
+    """``l(y, z) = (y - z)^2 / 2``, the loss of least squares."""
+
+    name: ClassVar[str] = "squared"
+    curvature_bound: float | None = 1.0
+
+    def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
+        residual = raw_prediction - label
+        return 0.5 * residual * residual, residual
+
+    def curvature(self, label: Array, raw_prediction: Array) -> Array:
+        return np.ones_like(raw_prediction)
+
+    def null_intercept(self, label: LabelSummary) -> Array:
+        return np.array([label.mean])

@@ -1,0 +1,114 @@
+"""From the user's DataFrame to the columns that ingest reads; every schema error is found here, before any job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BooleanType, DataType, NumericType
+
+from sparkgd.exceptions import InvalidDataError
+
+
+@dataclass(frozen=True)
+class InputColumns:
+    """Names of the columns that a fit reads; None where one is not used."""
+
+    features: str | tuple[str, ...]
+    label: str
+    weight: str | None = None
+    offset: str | None = None
+    validation: str | None = None
+
+    def role_names(self) -> dict[str, str]:
+        """The user's name of each column role, for messages."""
+        features = self.features if isinstance(self.features, str) else "featuresCols"
+        names = {"features": features, "label": self.label, "weight": self.weight, "offset": self.offset}
+        return {role: name for role, name in names.items() if name is not None}
+
+    def feature_name(self, index: int) -> str:
+        """How to call a feature column in a message."""
+        return f"feature {index}" if isinstance(self.features, str) else repr(self.features[index])
+
+
+def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
+    """The DataFrame that `sparkgd.data.ingest.ingest` reads.
+
+    Raises
+    ------
+    InvalidDataError
+        If a column is missing or has the wrong type.
+    """
+    selected = [*_features(df, columns.features), _number(df, columns.label, "label", "labelCol")]
+    if columns.weight is not None:
+        selected.append(_number(df, columns.weight, "weight", "weightCol"))
+    if columns.offset is not None:
+        selected.append(_number(df, columns.offset, "offset", "offsetCol"))
+    if columns.validation is not None:
+        kind = _type(df, columns.validation, "validationIndicatorCol")
+        if not isinstance(kind, BooleanType):
+            raise _wrong_type("validationIndicatorCol", columns.validation, kind, "boolean")
+        selected.append(df[_quoted(columns.validation)].cast("double").alias("fold"))
+    return df.select(*selected)
+
+
+def features_column(df: DataFrame, features: str | tuple[str, ...]) -> Column:
+    """The features as one column that ``pyspark.ml`` can read: a vector as it is, arrays and numbers converted."""
+    from pyspark.ml.functions import array_to_vector
+
+    if isinstance(features, str) and isinstance(_type(df, features, "featuresCol"), VectorUDT):
+        return df[_quoted(features)]
+    return array_to_vector(_features(df, features)[0])
+
+
+def _features(df: DataFrame, features: str | tuple[str, ...]) -> list[Column]:
+    if not isinstance(features, str):
+        numbers = [_number(df, name, name, "featuresCols") for name in features]
+        return [F.array(*numbers).alias("features")]
+    kind = _type(df, features, "featuresCol")
+    column = df[_quoted(features)]
+    if isinstance(kind, VectorUDT):
+        return _vector_parts(column)
+    if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
+        return [column.cast("array<double>").alias("features")]
+    raise _wrong_type("featuresCol", features, kind, "a vector or an array of numbers (or name numeric featuresCols)")
+
+
+def _vector_parts(column: Column) -> list[Column]:
+    """Values, indices and size of a vector, read straight from its row format: nothing is densified or rebuilt.
+
+    The indices of a dense vector are null; an empty array instead spares Arrow the null lists, which cost four times
+    the whole transfer.
+    """
+    parts = F.unwrap_udt(column)
+    return [
+        parts.getField("values").alias("features"),
+        F.coalesce(parts.getField("indices"), F.array().cast("array<int>")).alias("indices"),
+        parts.getField("size").alias("size"),
+    ]
+
+
+def _number(df: DataFrame, name: str, role: str, param: str) -> Column:
+    kind = _type(df, name, param)
+    if not isinstance(kind, NumericType | BooleanType):
+        raise _wrong_type(param, name, kind, "a number")
+    return df[_quoted(name)].cast("double").alias(role)
+
+
+def _type(df: DataFrame, name: str, param: str) -> DataType:
+    for field in df.schema.fields:
+        if field.name == name:
+            return field.dataType
+    known = ", ".join(repr(column) for column in df.columns[:20])
+    raise InvalidDataError(f"{param}={name!r}: there is no such column; the DataFrame has {known}")
+
+
+def _wrong_type(param: str, name: str, kind: DataType, allowed: str) -> InvalidDataError:
+    return InvalidDataError(f"{param}={name!r} has type {kind.simpleString()}; it must be {allowed}")
+
+
+def _quoted(name: str) -> str:
+    """Column names may contain dots, which Spark would read as struct fields."""
+    return f"`{name.replace('`', '``')}`"

@@ -1,0 +1,88 @@
+"""Errors of the data themselves, found while packing: each names the column and counts the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sparkgd.data.ingest import PackedPartition
+from sparkgd.data.statistics import Statistics
+from sparkgd.exceptions import InvalidDataError
+from sparkgd.losses.base import Loss
+from sparkgd.ml.columns import InputColumns
+
+ADVICE = {
+    "features": "impute or drop them before fit",
+    "label": "drop these rows before fit",
+    "weight": "weights must be finite and not negative",
+    "offset": "drop these rows before fit",
+}
+
+
+def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
+    """Refuse empty data, nulls, vectors of different lengths, and values that are not finite.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    parts = list(parts)
+    names = columns.role_names()
+    for role in names:
+        nulls = sum(part.handle.nulls.get(role, 0) for part in parts)
+        if nulls:
+            raise _bad_rows(role, names[role], nulls, "null")
+    if not any(part.handle.rows for part in parts):
+        raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
+    widths = {part.handle.width for part in parts if part.handle.rows}.union(*(part.handle.ragged for part in parts))
+    if len(widths) > 1:
+        lengths = ", ".join(str(width) for width in sorted(widths)[:10])
+        raise InvalidDataError(
+            f"column {names['features']!r} holds vectors of different lengths ({lengths}); all must have the same"
+        )
+    if widths == {0}:
+        raise InvalidDataError(f"column {names['features']!r} holds vectors of length 0; there are no features")
+
+
+def check_statistics(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse bad values and weights that are all zero.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    names = columns.role_names()
+    for (role, problem), count in statistics.problems.items():
+        where = ""
+        if role == "features" and statistics.bad_columns:
+            found = sorted(statistics.bad_columns)
+            where = " in " + ", ".join(columns.feature_name(j) for j in found[:10])
+            where += f" and {len(found) - 10} more" if len(found) > 10 else ""
+        raise _bad_rows(role, names[role], count, problem, where)
+    if statistics.rows == 0:
+        raise InvalidDataError(
+            f"every weight in column {names.get('weight', '')!r} is zero; at least one row needs a positive weight"
+        )
+
+
+def check_label(statistics: Statistics, columns: InputColumns, loss: Loss) -> None:
+    """Refuse labels outside the loss's range, and labels that are all the same.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    low, high, allowed = statistics.label_low, statistics.label_high, loss.label_range
+    if not allowed.allows(low, high, statistics.label_integer):
+        kind = "" if statistics.label_integer or not allowed.integer else ", some of them fractional"
+        found = f"column {columns.label!r} holds labels from {low:g} to {high:g}{kind}"
+        raise InvalidDataError(f"{found}; the {loss.name} loss needs {allowed}")
+    if low == high:
+        raise InvalidDataError(
+            f"column {columns.label!r} holds only the label {low:g}; there is nothing to learn. Check the filter or "
+            "split that the DataFrame comes from"
+        )
+
+
+def _bad_rows(role: str, name: str, count: int, problem: str, where: str = "") -> InvalidDataError:
+    rows = "1 row" if count == 1 else f"{count} rows"
+    return InvalidDataError(f"column {name!r}: {rows} with values that are {problem}{where}; {ADVICE[role]}")

@@ -1,0 +1,177 @@
+"""The fit template: params, schema, data, solve, model, in this order for every estimator."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.base import Estimator, Model
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.sql import DataFrame
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
+from sparkgd.losses.base import Loss
+from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.datacheck import check_label
+from sparkgd.ml.params import Rule, TrainingParams, check_params, one_of, set_all, value_or_none
+from sparkgd.ml.session import TrainingData, training_data
+from sparkgd.ml.summary import TrainingSummary
+from sparkgd.penalties import Penalty
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.loop import Callback, Outcome, train
+from sparkgd.training.progress import ProgressLine
+from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.stopping import Stopping
+
+ModelT = TypeVar("ModelT", bound=Model)
+Array = npt.NDArray[np.float64]
+
+
+class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, DefaultParamsReadable, Generic[ModelT]):  # type: ignore[type-arg]
+    """Base of all estimators: a subclass names its loss, its penalty and its model."""
+
+    _callbacks: tuple[Callback, ...] = ()
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__()
+        self._set_training_defaults()
+        self._set_own_defaults()
+        set_all(self, params)
+
+    def _set_own_defaults(self) -> None:
+        """Defaults of the params that only this estimator has."""
+
+    def setParams(self, **params: Any) -> LinearEstimator[ModelT]:
+        """Set params by name; returns the object itself.
+
+        Raises
+        ------
+        TypeError
+            If a name is not a param of this estimator, or a value has the wrong type.
+        """
+        return set_all(self, params)
+
+    def setCallbacks(self, callbacks: Sequence[Callback]) -> LinearEstimator[ModelT]:
+        """Functions called with a `sparkgd.training.loop.Record` after every round; a true result stops the fit.
+
+        Callbacks survive ``copy`` but are not saved.
+        """
+        self._callbacks = tuple(callbacks)
+        return self
+
+    @abstractmethod
+    def _loss(self, statistics: Statistics) -> Loss:
+        """The loss, given what is known of the data."""
+
+    @abstractmethod
+    def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
+        """The penalty of the flat weights."""
+
+    @abstractmethod
+    def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> ModelT:
+        """The model of weights (K, p) and intercepts (K,)."""
+
+    def _rules(self) -> dict[str, Rule]:
+        """Rules of params beyond `sparkgd.ml.params.RULES`."""
+        return {"solver": one_of("auto", *SOLVERS)}
+
+    def _fit(self, dataset: DataFrame) -> ModelT:
+        check_params(self, self._rules())
+        name = type(self).__name__
+        with training_data(
+            dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
+            self.getOrDefault("aggregationDepth"), name,
+        ) as data:  # fmt: skip
+            loss = self._loss(data.statistics)
+            check_label(data.statistics, self._columns(), loss)
+            prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine)
+            outcome = self._train(data, prepared.task)
+            summary = TrainingSummary(outcome, prepared, data)
+        _report(name, outcome, self.getOrDefault("maxIter"))
+        layout = prepared.task.objective.layout
+        model = self._create_model(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss)
+        model._resetUid(self.uid)
+        model._summary = summary  # type: ignore[attr-defined]
+        return self._copyValues(model)
+
+    def _train(self, data: TrainingData, task: Any) -> Outcome:
+        """Run the loop, with a progress line where asked for."""
+        if not self.getOrDefault("progress"):
+            return train(data.engine, [task], self._callbacks)[0]
+        line = ProgressLine(type(self).__name__)
+        ending = ""
+        try:
+            outcome = train(data.engine, [task], [*self._callbacks, line])[0]
+            ending = f"{outcome.ending.status.value}: {outcome.ending.reason}"
+        finally:
+            line.close(ending)
+        return outcome
+
+    def _columns(self) -> InputColumns:
+        several = value_or_none(self, "featuresCols")
+        return InputColumns(
+            features=tuple(several) if several else self.getOrDefault("featuresCol"),
+            label=self.getOrDefault("labelCol"),
+            weight=value_or_none(self, "weightCol") or None,
+            offset=value_or_none(self, "offsetCol"),
+            validation=value_or_none(self, "validationIndicatorCol"),
+        )
+
+    def _spec(self, loss: Loss, data: TrainingData) -> TrainingSpec:
+        """The params in NumPy's spelling: the one place of translation."""
+        return TrainingSpec(
+            loss=loss,
+            penalty=self._penalty,
+            fit_intercept=self.getOrDefault("fitIntercept"),
+            standardize=self.getOrDefault("standardization"),
+            solver=self._solver_settings(),
+            stopping=Stopping(
+                max_iterations=self.getOrDefault("maxIter"),
+                tol=self.getOrDefault("tol"),
+                max_seconds=value_or_none(self, "maxSeconds") or np.inf,
+                patience=value_or_none(self, "earlyStoppingRounds") or 0,
+            ),
+            start=self._starting_point(data, loss),
+            held_out=data.held_out,
+            name=type(self).__name__,
+        )
+
+    def _solver_settings(self) -> SolverSettings:
+        return SolverSettings(
+            name=self.getOrDefault("solver"),
+            step_size=value_or_none(self, "stepSize"),
+            schedule=self.getOrDefault("schedule"),
+            momentum=self.getOrDefault("momentum"),
+            batch_size=value_or_none(self, "batchSize"),
+            fraction=self.getOrDefault("miniBatchFraction"),
+            seed=self.getOrDefault("seed"),
+            tol=self.getOrDefault("tol"),
+        )
+
+    def _starting_point(self, data: TrainingData, loss: Loss) -> tuple[Array, Array | None] | None:
+        """The user's warm start; a part that is not given starts as it would have without one."""
+        rows, intercepts = value_or_none(self, "initialCoefficients"), value_or_none(self, "initialIntercept")
+        if rows is None and intercepts is None:
+            return None
+        shape = (loss.num_outputs, len(data.statistics.mean))
+        if intercepts is not None and len(intercepts) != loss.num_outputs:
+            raise InvalidParamError(
+                f"initialIntercept has {len(intercepts)} values, but the data need {loss.num_outputs}"
+            )
+        weights = np.zeros(shape) if rows is None else np.asarray(rows)
+        return weights, None if intercepts is None else np.asarray(intercepts)
+
+
+def _report(name: str, outcome: Outcome, max_iter: int) -> None:
+    """Turn endings that are no success into a warning or an error."""
+    ending = outcome.ending
+    if ending.status is Status.DIVERGED:
+        raise DivergedError(f"{name} diverged: {ending.reason}", outcome.coef)
+    if ending.status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS, Status.STALLED) and max_iter > 0:
+        warnings.warn(f"{name} did not converge: {ending.reason}", ConvergenceWarning, stacklevel=4)

@@ -1,0 +1,303 @@
+"""The params that estimators share, in Spark's spelling.
+
+``pyspark.ml`` leaves the accessors of each param to be written by hand in every class; `with_accessors` writes the
+missing ``setX`` and ``getX`` from the params that a class declares.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from pyspark.ml.linalg import DenseMatrix, Matrix, Vector
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import (
+    HasAggregationDepth,
+    HasFeaturesCol,
+    HasFitIntercept,
+    HasLabelCol,
+    HasMaxBlockSizeInMB,
+    HasMaxIter,
+    HasPredictionCol,
+    HasRegParam,
+    HasSeed,
+    HasStandardization,
+    HasTol,
+    HasValidationIndicatorCol,
+    HasWeightCol,
+)
+
+from sparkgd.exceptions import InvalidParamError
+
+ParamsT = TypeVar("ParamsT", bound=Params)
+ClassT = TypeVar("ClassT", bound=type[Params])
+
+
+def param(name: str, doc: str, convert: Callable[[Any], Any]) -> Param[Any]:
+    """A param declared in a class body."""
+    return Param(Params._dummy(), name, doc, typeConverter=convert)
+
+
+def with_accessors(cls: ClassT) -> ClassT:
+    """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param."""
+    names = {
+        name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)
+    }  # fmt: skip
+    for name in sorted(names):
+        title = name[0].upper() + name[1:]
+        if not hasattr(cls, f"set{title}"):
+            setattr(cls, f"set{title}", _setter(name, f"set{title}"))
+        if not hasattr(cls, f"get{title}"):
+            setattr(cls, f"get{title}", _getter(name, f"get{title}"))
+    return cls
+
+
+def _setter(name: str, title: str) -> Callable[[ParamsT, Any], ParamsT]:
+    def set_param(self: ParamsT, value: Any) -> ParamsT:
+        return self._set(**{name: value})
+
+    set_param.__name__, set_param.__doc__ = title, f"Sets the value of :py:attr:`{name}`; returns the object itself."
+    return set_param
+
+
+def _getter(name: str, title: str) -> Callable[[Params], Any]:
+    def get_param(self: Params) -> Any:
+        return self.getOrDefault(name)
+
+    get_param.__name__, get_param.__doc__ = title, f"Gets the value of `{name}` or its default value."
+    return get_param
+
+
+def set_all(instance: ParamsT, values: dict[str, Any]) -> ParamsT:
+    """Set params by name; None leaves a param as it is, an unknown name is refused with the closest known one.
+
+    Raises
+    ------
+    TypeError
+        If a name is not a param, or a value has the wrong type.
+    """
+    known = [p.name for p in instance.params]
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(f"{type(instance).__name__} has no param {name!r}{hint}")
+    return instance._set(**{name: value for name, value in values.items() if value is not None})
+
+
+def to_rows(value: Any) -> list[list[float]]:
+    """Coefficients given as a vector, a matrix, an array or lists: rows of floats, which JSON can store.
+
+    Raises
+    ------
+    TypeError
+        If the value is none of these.
+    """
+    if isinstance(value, Matrix | Vector):
+        value = value.toArray()
+    try:
+        array = np.atleast_2d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Could not convert {type(value).__name__} to coefficients") from error
+    if array.ndim != 2:
+        raise TypeError(f"Coefficients must have one or two dimensions, not {array.ndim}")
+    return [[float(x) for x in row] for row in array]
+
+
+def to_floats(value: Any) -> list[float]:
+    """Intercepts given as a number, a vector, an array or a list."""
+    return to_rows([value] if np.isscalar(value) else value)[0]
+
+
+def matrix_of(rows: np.ndarray) -> DenseMatrix:
+    """A pyspark matrix of a two-dimensional array."""
+    return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel().tolist(), isTransposed=True)
+
+
+class HasInput(HasFeaturesCol):
+    """Which columns hold the features."""
+
+    featuresCols = param(
+        "featuresCols", "numeric columns to use as features, in place of featuresCol", TypeConverters.toListString
+    )
+
+
+class HasWarmStart(Params):
+    """Where training starts."""
+
+    initialCoefficients = param(
+        "initialCoefficients",
+        "coefficients to start from: a vector, or a matrix of one row per class; default: zeros",
+        to_rows,
+    )
+    initialIntercept = param(
+        "initialIntercept",
+        "intercept (or one per class) to start from; default: that of the model without features",
+        to_floats,
+    )
+
+
+class HasSolver(Params):
+    """Which solver, and its settings."""
+
+    solver = param(
+        "solver", "optimisation algorithm; 'auto' chooses and says why in the summary", TypeConverters.toString
+    )
+    stepSize = param(
+        "stepSize",
+        "step size of gd and sgd, meant for standardised columns if standardization is true; default: from a "
+        "curvature bound (> 0)",
+        TypeConverters.toFloat,
+    )
+    schedule = param(
+        "schedule",
+        "how the step size changes: auto, lineSearch (gd), constant, inverseSqrt, inverseScaling",
+        TypeConverters.toString,
+    )
+    momentum = param(
+        "momentum", "share of the last step added to the next, of gd and sgd [0, 1)", TypeConverters.toFloat
+    )
+    batchSize = param("batchSize", "rows of a mini-batch of sgd, drawn uniformly (>= 1)", TypeConverters.toInt)
+    miniBatchFraction = param(
+        "miniBatchFraction", "probability that a row is in a mini-batch of sgd (0, 1]", TypeConverters.toFloat
+    )
+
+
+class HasExecution(Params):
+    """Where and how the data are held."""
+
+    execution = param(
+        "execution",
+        "where rounds run: cluster (Spark jobs), driver (in this process), auto (driver if the packed data are at most "
+        "32 MB)",
+        TypeConverters.toString,
+    )
+    dtype = param("dtype", "storage type of the features: float64 or float32", TypeConverters.toString)
+
+
+class HasStopping(Params):
+    """When training ends, besides maxIter and tol."""
+
+    maxSeconds = param("maxSeconds", "time limit of the rounds in seconds (> 0)", TypeConverters.toFloat)
+    earlyStoppingRounds = param(
+        "earlyStoppingRounds",
+        "stop when the loss on the rows of validationIndicatorCol has not improved for so many iterations (>= 1)",
+        TypeConverters.toInt,
+    )
+    progress = param("progress", "show a progress line on stderr", TypeConverters.toBoolean)
+
+
+class HasOffset(Params):
+    """A column added to the raw prediction."""
+
+    offsetCol = param("offsetCol", "column added to every raw prediction, with coefficient 1", TypeConverters.toString)
+
+
+class ScoringParams(HasInput, HasPredictionCol, HasOffset):
+    """Params that a model needs to score rows; copied from the estimator to its model."""
+
+
+class TrainingParams(
+    ScoringParams,
+    HasLabelCol,
+    HasWeightCol,
+    HasValidationIndicatorCol,
+    HasMaxIter,
+    HasTol,
+    HasRegParam,
+    HasFitIntercept,
+    HasStandardization,
+    HasAggregationDepth,
+    HasMaxBlockSizeInMB,
+    HasSeed,
+    HasSolver,
+    HasWarmStart,
+    HasExecution,
+    HasStopping,
+):
+    """Params of every estimator."""
+
+    def _set_training_defaults(self) -> None:
+        self._setDefault(
+            featuresCol="features",
+            labelCol="label",
+            predictionCol="prediction",
+            maxIter=100,
+            tol=1e-6,
+            regParam=0.0,
+            fitIntercept=True,
+            standardization=True,
+            aggregationDepth=2,
+            maxBlockSizeInMB=0.0,
+            seed=0,
+            solver="auto",
+            schedule="auto",
+            momentum=0.0,
+            miniBatchFraction=1.0,
+            execution="auto",
+            dtype="float64",
+            progress=False,
+        )
+
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _between(low: float, high: float, open_low: bool = False, open_high: bool = False) -> Rule:
+    text = f"{'>' if open_low else '>='} {low:g}"
+    if np.isfinite(high):
+        text = f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+
+    def holds(value: float) -> bool:
+        above = value > low if open_low else value >= low
+        return bool(above and (value < high if open_high else value <= high) and np.isfinite(value))
+
+    return holds, text
+
+
+def one_of(*names: str) -> Rule:
+    """Rule that a string is one of several."""
+    return (lambda value: value in names), "one of " + ", ".join(repr(name) for name in names)
+
+
+RULES: dict[str, Rule] = {
+    "maxIter": _between(0, np.inf),
+    "tol": _between(0, np.inf),
+    "regParam": _between(0, np.inf),
+    "elasticNetParam": _between(0, 1),
+    "aggregationDepth": _between(1, np.inf),
+    "maxBlockSizeInMB": _between(0, np.inf),
+    "stepSize": _between(0, np.inf, open_low=True),
+    "schedule": one_of("auto", "lineSearch", "constant", "inverseSqrt", "inverseScaling"),
+    "momentum": _between(0, 1, open_high=True),
+    "batchSize": _between(1, np.inf),
+    "miniBatchFraction": _between(0, 1, open_low=True),
+    "execution": one_of("auto", "cluster", "driver"),
+    "dtype": one_of("float64", "float32"),
+    "maxSeconds": _between(0, np.inf, open_low=True),
+    "earlyStoppingRounds": _between(1, np.inf),
+    "threshold": _between(0, 1),
+}
+"""What each param allows, checked before anything else when a fit begins."""
+
+
+def check_params(instance: Params, rules: dict[str, Rule] | None = None) -> None:
+    """Check every param that has a value against its rule.
+
+    Raises
+    ------
+    InvalidParamError
+        Naming the param, its value and what is allowed.
+    """
+    for name, (holds, allowed) in {**RULES, **(rules or {})}.items():
+        if instance.hasParam(name) and instance.isDefined(name):
+            value = instance.getOrDefault(name)
+            if not holds(value):
+                raise InvalidParamError(f"{type(instance).__name__}: {name}={value!r} is not allowed; give {allowed}")
+
+
+def value_or_none(instance: Params, name: str) -> Any:
+    """A param's value, None where it has none."""
+    return instance.getOrDefault(name) if instance.isDefined(name) else None

@@ -1,0 +1,95 @@
+"""Saving models as ``pyspark.ml`` does: ``metadata`` (one JSON line) and ``data`` (one row of parquet)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol, TypeVar, cast
+
+from pyspark.ml.param import Params
+from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
+from pyspark.sql import Row
+
+from sparkgd.exceptions import ModelFormatError
+
+
+class Saved(Protocol):
+    """A model that can be written as a row and built from one."""
+
+    uid: str
+
+    def _to_row(self) -> dict[str, Any]:
+        """The model's data by column name."""
+        ...
+
+    @classmethod
+    def _from_row(cls, row: Row) -> Any:
+        """The model of a row."""
+        ...
+
+
+SavedT = TypeVar("SavedT", bound=Saved)
+
+
+class ModelWriter(MLWriter):
+    """Writes a model's params and data."""
+
+    def __init__(self, model: Saved) -> None:
+        super().__init__()
+        self._model = model
+
+    def saveImpl(self, path: str) -> None:
+        """Write the directory; called by ``save`` once the path is free."""
+        DefaultParamsWriter.saveMetadata(cast(Params, self._model), path, self.sparkSession)
+        frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
+        frame.coalesce(1).write.parquet(os.path.join(path, "data"))
+
+
+class ModelReader(MLReader[Any]):
+    """Reads a model's params and data."""
+
+    def __init__(self, cls: type[Saved]) -> None:
+        super().__init__()
+        self._cls = cls
+
+    def load(self, path: str) -> Any:
+        """The model saved at ``path``.
+
+        Raises
+        ------
+        ModelFormatError
+            If the directory holds another class, or data of another form.
+        """
+        metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
+        expected = f"{self._cls.__module__}.{self._cls.__name__}"
+        if metadata["class"] != expected:
+            raise ModelFormatError(f"{path} holds a {metadata['class']}, not a {expected}; load it with its own class")
+        row = self.sparkSession.read.parquet(os.path.join(path, "data")).first()
+        try:
+            model = self._cls._from_row(cast(Row, row))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ModelFormatError(f"{path}/data is not that of a {expected}: {error}") from error
+        model._resetUid(metadata["uid"])
+        DefaultParamsReader.getAndSetParams(model, metadata)
+        return model
+
+
+class ModelPersistence:
+    """``save``, ``write``, ``load`` and ``read`` of a model."""
+
+    def write(self) -> ModelWriter:
+        """Writer of this model; ``write().overwrite().save(path)`` replaces an existing one."""
+        return ModelWriter(cast(Saved, self))
+
+    def save(self, path: str) -> None:
+        """Save this model; fails if the path exists."""
+        self.write().save(path)
+
+    @classmethod
+    def read(cls) -> ModelReader:
+        """Reader of this class."""
+        return ModelReader(cast(type[Saved], cls))
+
+    @classmethod
+    def load(cls, path: str) -> Any:
+        """Load a saved model."""
+        return cls.read().load(path)

@@ -1,0 +1,107 @@
+"""A dataset being trained on: from DataFrame to an open engine, and everything cleaned up at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from sparkgd.data.ingest import Packed, ingest
+from sparkgd.data.statistics import Statistics, merge
+from sparkgd.engine.cluster import ClusterEngine
+from sparkgd.engine.description import job_description
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.ml.columns import InputColumns, select_input
+from sparkgd.ml.datacheck import check_rows, check_statistics
+from sparkgd.training.rounds import Engine
+
+DRIVER_BYTES = 32 << 20
+"""Packed data up to this size run in the driver process when ``execution="auto"``."""
+
+_SHIPPED = {"auto": DRIVER_BYTES, "driver": 1 << 40, "cluster": -1}
+"""Size up to which ingest returns a block with its statistics, by execution."""
+
+
+@dataclass(frozen=True)
+class PartitionStat:
+    """One partition as it was packed: its rows, stored feature values, bytes, and the seconds that packing took."""
+
+    partition: int
+    rows: int
+    stored: int
+    bytes: int
+    seconds: float
+    host: str
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a fit knows of its data.
+
+    Attributes
+    ----------
+    engine : Engine
+    execution : str
+        ``cluster`` or ``driver``.
+    statistics : Statistics
+        Of the training rows.
+    rows : int
+        All rows, those of zero weight and of validation included.
+    held_out : int
+        The validation rows' fold, -1 without validation.
+    partitions : list of PartitionStat
+    seconds : float
+        Time of ingest.
+    """
+
+    engine: Engine
+    execution: str
+    statistics: Statistics
+    rows: int
+    held_out: int
+    partitions: list[PartitionStat]
+    seconds: float
+
+
+@contextmanager
+def training_data(
+    df: DataFrame, columns: InputColumns, execution: str, dtype: str, depth: int, name: str
+) -> Iterator[TrainingData]:
+    """Pack a DataFrame, check it and open its engine; on exit, also by an error, nothing is left behind."""
+    selected = select_input(df, columns)
+    began = time.perf_counter()
+    with job_description(df.sparkSession.sparkContext, f"{name}: ingest"):
+        packed = ingest(selected, dtype, _SHIPPED[execution])
+    try:
+        check_rows(packed.partitions.values(), columns)
+        by_fold = packed.statistics()
+        for statistics in by_fold.values():
+            check_statistics(statistics, columns)
+        held_out = 1 if columns.validation is not None else -1
+        training = merge([part for fold, part in by_fold.items() if fold != held_out])
+        engine, where = _open_engine(packed, execution, depth)
+        yield TrainingData(
+            engine, where, training, packed.rows, held_out, _partition_stats(packed), time.perf_counter() - began
+        )
+    finally:
+        packed.release()
+
+
+def _open_engine(packed: Packed, execution: str, depth: int) -> tuple[Engine, str]:
+    if execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES):
+        return ClusterEngine(packed, depth), "cluster"
+    engine = DriverEngine(packed.blocks(), depth)
+    packed.release()
+    return engine, "driver"
+
+
+def _partition_stats(packed: Packed) -> list[PartitionStat]:
+    return [
+        PartitionStat(
+            index, part.handle.rows, part.handle.stored, part.handle.num_bytes, part.seconds, part.handle.host
+        )
+        for index, part in sorted(packed.partitions.items())
+    ]

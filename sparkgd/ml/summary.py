@@ -1,0 +1,109 @@
+"""What a fit tells about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparkgd.ml.session import PartitionStat, TrainingData
+from sparkgd.training.loop import Outcome
+from sparkgd.training.setup import Prepared
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class TrainingSummary:
+    """History and ending of a fit.
+
+    Attributes
+    ----------
+    status : str
+        ``converged``, ``max iterations``, ``time budget``, ``stopped early``, ``stalled`` or ``diverged``.
+    statusReason : str
+        Why, in words and numbers.
+    solver, solverReason : str
+        The solver that was used, and why.
+    execution : str
+        Where rounds ran: ``cluster`` or ``driver``.
+    totalIterations, totalRounds : int
+        Iterations of the solver, and passes over the data after ingest.
+    objectiveHistory, gradientNormHistory : list of float
+        One entry an iteration, the first at the starting point. The gradient norm is measured in the solver's
+        coordinates, in which the Hessian is about 1. A stochastic solver's entries are those of its batches, except the
+        last.
+    validationHistory : list of float
+        Mean loss of the validation rows, one entry an iteration; empty without validation.
+    secondsPerRound : list of float
+    ingestSeconds : float
+    partitionStats : list of PartitionStat
+    """
+
+    def __init__(self, outcome: Outcome, prepared: Prepared, data: TrainingData) -> None:
+        self.status: str = outcome.ending.status.value
+        self.statusReason: str = outcome.ending.reason
+        self.solver: str = prepared.choice.name
+        self.solverReason: str = prepared.choice.reason
+        self.execution: str = data.execution
+        self.totalIterations: int = outcome.iterations
+        self.objectiveHistory: list[float] = outcome.objectives
+        self.gradientNormHistory: list[float] = outcome.gradient_norms
+        self.validationHistory: list[float] = outcome.held_out_losses if data.held_out >= 0 else []
+        self.secondsPerRound: list[float] = [*prepared.seconds, *outcome.seconds]
+        self.totalRounds: int = len(self.secondsPerRound)
+        self.ingestSeconds: float = data.seconds
+        self.partitionStats: list[PartitionStat] = data.partitions
+
+    @property
+    def objective(self) -> float:
+        """Objective of the result."""
+        return self.objectiveHistory[-1]
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(status={self.status!r}, reason={self.statusReason!r}, solver={self.solver!r}, "
+            f"execution={self.execution!r}, iterations={self.totalIterations}, rounds={self.totalRounds}, "
+            f"objective={self.objective:.6g}, seconds={self.ingestSeconds + sum(self.secondsPerRound):.2f})"
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the objective against iterations.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'sparkgd[plot]'``.
+        """
+        from sparkgd.ml.plot import plot_history
+
+        return plot_history(self, ax)
+
+
+class HasSummary:
+    """A model that may carry the summary of its training; a loaded model has none, as in ``pyspark.ml``."""
+
+    _summary: Any = None
+
+    @property
+    def hasSummary(self) -> bool:
+        """Whether the model was trained in this process."""
+        return self._summary is not None
+
+    @property
+    def summary(self) -> TrainingSummary:
+        """Summary of the training.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has none because it was loaded.
+        """
+        if self._summary is None:
+            raise RuntimeError(
+                f"No training summary available for this {type(self).__name__}: it was loaded, not fitted"
+            )
+        return self._summary  # type: ignore[no-any-return]

@@ -1,0 +1,50 @@
+"""L1, L2 and their mixture, with one weight for each column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparkgd.penalties.base import Array, Penalty
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticNet(Penalty):
+    """``sum_j l1_j |w_j| + l2_j w_j^2 / 2`` (Zou and Hastie, 2005).
+
+    Parameters
+    ----------
+    l1, l2 : ndarray (n,)
+        Non-negative strengths by weight; 0 leaves a weight unpenalised.
+    """
+
+    l1: Array
+    l2: Array
+
+    @property
+    def is_smooth(self) -> bool:
+        return not np.any(self.l1)
+
+    def smooth_value(self, weights: Array) -> float:
+        return 0.5 * float(np.dot(self.l2, weights * weights))
+
+    def smooth_gradient(self, weights: Array) -> Array:
+        return self.l2 * weights
+
+    def smooth_curvature(self, count: int) -> Array:
+        return np.broadcast_to(self.l2, (count,)).copy()
+
+    def rough_value(self, weights: Array) -> float:
+        return float(np.dot(self.l1, np.abs(weights)))
+
+    def prox(self, weights: Array, step: float | Array) -> Array:
+        return np.sign(weights) * np.maximum(np.abs(weights) - step * self.l1, 0.0)
+
+    def scaled(self, factor: Array) -> ElasticNet:
+        return ElasticNet(self.l1 * np.abs(factor), np.zeros_like(self.l2))
+
+
+def elastic_net(strength: float, mix: float, scale: Array) -> ElasticNet:
+    """``strength * [mix * sum s_j |w_j| + (1 - mix)/2 * sum s_j^2 w_j^2]`` with s = ``scale``, as MLlib defines it."""
+    return ElasticNet(strength * mix * scale, strength * (1.0 - mix) * scale * scale)

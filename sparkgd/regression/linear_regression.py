@@ -1,0 +1,131 @@
+"""Linear regression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.base import Model
+from pyspark.ml.linalg import DenseVector, Vector, Vectors
+from pyspark.sql import DataFrame, Row
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.losses import Loss, SquaredLoss
+from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.params import Rule, ScoringParams, one_of, value_or_none, with_accessors
+from sparkgd.ml.persistence import ModelPersistence
+from sparkgd.ml.scoring import with_margin, with_vector
+from sparkgd.ml.summary import HasSummary
+from sparkgd.penalties import Penalty, elastic_net
+from sparkgd.solvers.registry import SOLVERS, SolverSettings
+
+Array = npt.NDArray[np.float64]
+
+NORMAL_COLUMNS = 4096
+"""Columns up to which MLlib's ``auto`` means its ``normal`` solver."""
+
+
+class _LinearParams(ScoringParams):
+    """Params shared by the estimator and its model."""
+
+    def _set_own_defaults(self) -> None:
+        self._setDefault(featuresCol="features", predictionCol="prediction")
+
+
+@with_accessors
+class LinearRegressionModel(_LinearParams, Model, ModelPersistence, HasSummary):
+    """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
+
+    def __init__(self, weights: Array | None = None, intercepts: Array | None = None, scale: float = 1.0) -> None:
+        super().__init__()
+        self._set_own_defaults()
+        self._weights = np.zeros((1, 0)) if weights is None else weights
+        self._intercepts = np.zeros(1) if intercepts is None else intercepts
+        self._scale = scale
+
+    @property
+    def coefficients(self) -> DenseVector:
+        """Coefficients of shape (numFeatures,)."""
+        return DenseVector(self._weights[0])
+
+    @property
+    def intercept(self) -> float:
+        """The intercept, 0.0 where none was fitted."""
+        return float(self._intercepts[0])
+
+    @property
+    def scale(self) -> float:
+        """1.0, as for every model of squared loss in MLlib."""
+        return self._scale
+
+    @property
+    def numFeatures(self) -> int:
+        """Number of features."""
+        return int(self._weights.shape[1])
+
+    def predict(self, value: Vector) -> float:
+        """Prediction of one row, without its offset."""
+        return float(self._weights[0] @ value.toArray()) + self.intercept
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        features = value_or_none(self, "featuresCols")
+        chosen = tuple(features) if features else self.getOrDefault("featuresCol")
+        return with_vector(dataset, chosen, self._score)
+
+    def _score(self, df: DataFrame, vector: str) -> DataFrame:
+        offset, output = value_or_none(self, "offsetCol"), self.getOrDefault("predictionCol")
+        return with_margin(df, vector, self.coefficients, self.intercept, offset, output)
+
+    def _to_row(self) -> dict[str, Any]:
+        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0]), "scale": self.scale}
+
+    @classmethod
+    def _from_row(cls, row: Row) -> LinearRegressionModel:
+        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]), row.scale)
+
+
+@with_accessors
+class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams):
+    """Linear regression by least squares.
+
+    Minimises, as MLlib does, ``(1/2W) sum_i w_i (y_i - m_i)^2 + regParam / (2 sd_y) sum_j s_j^2 b_j^2`` with sd_y the
+    standard deviation of the label and s_j that of column j if ``standardization`` is true, else 1. The deviations are
+    the weighted unbiased ones, except where MLlib uses its ``normal`` solver (``solver`` ``normal``, or ``auto`` up to
+    4096 columns): there they divide by the weight sum.
+
+    Parameters
+    ----------
+    **params
+        Params of the same names and defaults as ``pyspark.ml.regression.LinearRegression``, and sparkgd's own;
+        ``explainParams()`` lists them. ``solver="normal"`` is Newton's method, exact after one step.
+
+    Examples
+    --------
+    >>> LinearRegression(regParam=0.1).fit(df).coefficients  # doctest: +SKIP
+    DenseVector([0.5, -1.2])
+    """
+
+    def _set_own_defaults(self) -> None:
+        _LinearParams._set_own_defaults(self)
+
+    def _rules(self) -> dict[str, Rule]:
+        return {"solver": one_of("auto", "normal", *SOLVERS)}
+
+    def _loss(self, statistics: Statistics) -> Loss:
+        return SquaredLoss()
+
+    def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
+        columns, solver = len(statistics.mean), self.getOrDefault("solver")
+        normal = solver == "normal" or (solver == "auto" and columns <= NORMAL_COLUMNS)
+        ddof = 0 if normal else 1
+        scale = statistics.deviation(ddof) if self.getOrDefault("standardization") else np.ones(columns)
+        return elastic_net(self.getOrDefault("regParam") / statistics.label_deviation(ddof), 0.0, scale)
+
+    def _solver_settings(self) -> SolverSettings:
+        settings = super()._solver_settings()
+        return replace(settings, name="newton") if settings.name == "normal" else settings
+
+    def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LinearRegressionModel:
+        return LinearRegressionModel(weights, intercepts)

@@ -1,0 +1,148 @@
+"""The ask/tell interface of solvers.
+
+A solver is frozen settings; all that evolves is a frozen `State` of arrays. It asks for sums at points and is told the
+reply; it never knows whether the rows are in this process or on a cluster, nor that other solvers share its rounds.
+
+Solvers minimise ``f(u) + r(u)``: f smooth (mean loss plus smooth penalty), known through replies; r the rough part of
+the penalty (L1, bounds), known through its prox. ``u`` are solver coordinates: the coef after a linear change of
+variables that makes the problem well scaled.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+class Status(str, Enum):
+    """How a fit ended."""
+
+    CONVERGED = "converged"
+    MAX_ITERATIONS = "max iterations"
+    MAX_SECONDS = "time budget"
+    STOPPED_EARLY = "stopped early"
+    STALLED = "stalled"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A status and its reason in words."""
+
+    status: Status
+    reason: str
+
+
+class Sample(Protocol):
+    """Rule that picks the rows of a mini-batch (see `sparkgd.solvers.sampling`)."""
+
+    def rows(self, first_row: int, count: int) -> npt.NDArray[np.intp]: ...
+
+
+@dataclass(frozen=True)
+class GradientRequest:
+    """Value and gradient of f at each row of ``points`` (m, n), over all rows or a sample of them."""
+
+    points: Array
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True)
+class HessianRequest:
+    """Value, gradient and Hessian of f at ``point`` (n,)."""
+
+    point: Array
+
+
+@dataclass(frozen=True)
+class ProductRequest:
+    """Hessian of f at ``point`` (n,) times each row of ``directions`` (q, n)."""
+
+    point: Array
+    directions: Array
+
+
+Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a round found, in solver coordinates, penalties' smooth part included.
+
+    Attributes
+    ----------
+    values : ndarray (m,)
+    gradients : ndarray (m, n)
+    hessian : ndarray (n, n) or None
+    products : ndarray (q, n) or None
+    """
+
+    values: Array
+    gradients: Array
+    hessian: Array | None = None
+    products: Array | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a solver stands. Subclasses add arrays of their own.
+
+    Attributes
+    ----------
+    point : ndarray (n,)
+        The current iterate.
+    value : float
+        f at ``point``; nan before the first reply.
+    gradient : ndarray (n,)
+        Gradient of f at ``point``.
+    iteration : int
+        Completed iterations; -1 before the first reply, 0 at the evaluated starting point.
+    residual : float
+        Distance from optimality: the norm of the gradient, or of the prox-gradient step where r is not zero.
+    gap : float
+        An estimate or a bound of ``f + r`` above its minimum; nan where the solver has none.
+    ending : Ending or None
+        Set when the solver itself cannot or need not go on.
+    """
+
+    point: Array
+    value: float
+    gradient: Array
+    iteration: int
+    residual: float
+    gap: float
+    ending: Ending | None
+
+
+StateT = TypeVar("StateT", bound=State)
+
+
+class Solver(ABC, Generic[StateT]):
+    """An iterative method as a pure state machine."""
+
+    name: str
+    is_stochastic: bool = False
+
+    @abstractmethod
+    def start(self, point: Array) -> StateT:
+        """State before the first round."""
+
+    @abstractmethod
+    def ask(self, state: StateT) -> Request:
+        """What to evaluate in the next round."""
+
+    @abstractmethod
+    def tell(self, state: StateT, reply: Reply) -> StateT:
+        """State after the round."""
+
+
+def ended(state: StateT, status: Status, reason: str) -> StateT:
+    """The state with its ending set."""
+    return replace(state, ending=Ending(status, reason))

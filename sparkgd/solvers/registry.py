@@ -1,0 +1,152 @@
+"""The solvers by name: what each needs, as data, and how it is built.
+
+A new solver is one file and one entry here. What an entry demands is checked before the first round; a mismatch is
+refused with a sentence that says what would work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sparkgd.losses.base import Loss
+from sparkgd.penalties import NoPenalty, Penalty
+from sparkgd.solvers.base import Solver
+from sparkgd.solvers.gd import GradientDescent
+from sparkgd.solvers.lbfgs import Lbfgs
+from sparkgd.solvers.newton import Newton
+from sparkgd.solvers.schedules import SCHEDULES, Schedule
+from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
+from sparkgd.solvers.steepest import SteepestDescent
+
+
+class Scaling(Enum):
+    """Coordinates that a solver wants.
+
+    STEP: those in which a user's step size is meant (standardised or raw). DIAGONAL: each column scaled by its
+    curvature. FULL: the Gram matrix's factor where columns are few and the penalty is smooth, else DIAGONAL.
+    """
+
+    STEP = "step"
+    DIAGONAL = "diagonal"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """What a user may set of a solver; None and ``auto`` leave the choice to the library."""
+
+    name: str = "auto"
+    step_size: float | None = None
+    schedule: str = "auto"
+    momentum: float = 0.0
+    batch_size: int | None = None
+    fraction: float = 1.0
+    seed: int = 0
+    tol: float = 1e-6
+
+
+@dataclass(frozen=True)
+class SolverContext:
+    """What a solver is built from, besides its settings.
+
+    Attributes
+    ----------
+    penalty : Penalty
+        Rough part, in solver coordinates.
+    rows : int
+        Rows of the whole dataset, those of zero weight included.
+    largest_curvature : float
+        Upper bound of the Hessian's largest eigenvalue in solver coordinates.
+    row_curvature : float
+        Typical largest eigenvalue of one row's Hessian in solver coordinates.
+    """
+
+    settings: SolverSettings
+    penalty: Penalty = NoPenalty()
+    rows: int = 0
+    largest_curvature: float = 1.0
+    row_curvature: float = 1.0
+
+
+@dataclass(frozen=True)
+class SolverEntry:
+    """A solver's requirements and constructor.
+
+    Attributes
+    ----------
+    scaling : callable
+        The coordinates that it wants under given settings.
+    build : callable
+    needs_curvature : bool
+        Whether the loss must have a curvature.
+    takes_rough : bool
+        Whether it handles L1 and bounds.
+    """
+
+    scaling: Callable[[SolverSettings], Scaling]
+    build: Callable[[SolverContext], Solver[Any]]
+    needs_curvature: bool = False
+    takes_rough: bool = False
+
+    def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
+        """What stands against this loss and penalty, if anything."""
+        if not loss.is_smooth:
+            return f"the {loss.name} loss is not differentiable"
+        if self.needs_curvature and not loss.has_curvature:
+            return f"the {loss.name} loss has no curvature"
+        if not self.takes_rough and not penalty.is_smooth:
+            return "the penalty has a part that is not differentiable (L1 or bounds)"
+        return None
+
+
+def _step_scaling(settings: SolverSettings) -> Scaling:
+    return Scaling.DIAGONAL if settings.step_size is None else Scaling.STEP
+
+
+def _schedule(context: SolverContext, default_step: float, default_schedule: str) -> Schedule:
+    settings = context.settings
+    step = default_step if settings.step_size is None else settings.step_size
+    name = default_schedule if settings.schedule == "auto" else settings.schedule
+    return SCHEDULES[name](step)
+
+
+def _gradient_descent(context: SolverContext) -> Solver[Any]:
+    """Line search, unless the user named a step, momentum or another schedule."""
+    settings = context.settings
+    step = 1.0 / context.largest_curvature
+    search = settings.schedule == "auto" and settings.step_size is None and not settings.momentum
+    if search or settings.schedule == "lineSearch":
+        return SteepestDescent(settings.step_size or step, context.penalty)
+    return GradientDescent(_schedule(context, step, "constant"), settings.momentum, context.penalty)
+
+
+def _stochastic(context: SolverContext) -> Solver[Any]:
+    settings = context.settings
+    batches: Batches
+    if settings.batch_size is not None:
+        batches = UniformBatches(settings.seed, settings.batch_size, context.rows)
+        batch = settings.batch_size
+    else:
+        batches = BernoulliBatches(settings.seed, settings.fraction)
+        batch = max(int(settings.fraction * context.rows), 1)
+    # A batch's Hessian is that of all rows plus noise that falls with the batch: stable steps are about its inverse.
+    step = 1.0 / (context.largest_curvature + context.row_curvature / batch)
+    schedule = _schedule(context, step, "inverseSqrt")
+    return StochasticGradientDescent(batches, schedule, settings.momentum, settings.tol, context.penalty)
+
+
+SOLVERS: dict[str, SolverEntry] = {
+    "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
+    "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
+    "l-bfgs": SolverEntry(lambda _: Scaling.FULL, lambda _: Lbfgs()),
+    "newton": SolverEntry(lambda _: Scaling.DIAGONAL, lambda _: Newton(), needs_curvature=True),
+}
+"""Every solver by the name that users give it."""
+
+
+def working_solvers(loss: Loss, penalty: Penalty) -> list[str]:
+    """Names of the solvers that take this loss and penalty."""
+    return [name for name, entry in SOLVERS.items() if entry.refusal(loss, penalty) is None]

@@ -1,0 +1,123 @@
+"""Linear changes of variables between a solver's coordinates u and the raw coef.
+
+Data are never rescaled: a point is mapped to raw coefs before a round and the gradient is mapped back after it, so that
+kernels and sparse data stay as they are. With ``x' = (x - center) * scale`` evaluated at ``(w', b')``:
+
+    w = scale * w',   b = b' - center . w,   g'_w = scale * (g_w - center * g_b),   g'_b = g_b
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from sparkgd.kernels.layout import CoefLayout
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+class Coordinates(Protocol):
+    """An invertible linear map; every method works along the last axis of arrays with leading axes."""
+
+    def to_raw(self, point: Array) -> Array:
+        """Raw coef of a point."""
+        ...
+
+    def from_raw(self, coef: Array) -> Array:
+        """Point of a raw coef; weights of constant columns are dropped."""
+        ...
+
+    def pull(self, gradient: Array) -> Array:
+        """Gradient in u of a gradient in the raw coef: the transpose of `to_raw`."""
+        ...
+
+    @property
+    def weight_scale(self) -> Array | None:
+        """``factor`` with ``weights = factor * u`` where the map is diagonal on the weights, else None."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal:
+    """One scale for each column, with centring.
+
+    Parameters
+    ----------
+    layout : CoefLayout
+    center : ndarray (p,)
+        Subtracted from each column; zeros where no intercept is fitted, since the intercept absorbs it.
+    scale : ndarray (p,)
+        Multiplies each column; 0 fixes a weight at zero.
+    intercept_scale : float
+    """
+
+    layout: CoefLayout
+    center: Array
+    scale: Array
+    intercept_scale: float = 1.0
+
+    def to_raw(self, point: Array) -> Array:
+        weights = self.layout.weights(point) * self.scale
+        intercepts = self.layout.intercepts(point) * self.intercept_scale - weights @ self.center
+        return self.layout.pack(weights, intercepts)
+
+    def from_raw(self, coef: Array) -> Array:
+        weights = self.layout.weights(coef)
+        kept = np.where(self.scale > 0.0, weights, 0.0)
+        intercepts = (self.layout.intercepts(coef) + kept @ self.center) / self.intercept_scale
+        return self.layout.pack(kept / np.where(self.scale > 0.0, self.scale, 1.0), intercepts)
+
+    def pull(self, gradient: Array) -> Array:
+        by_intercept = self.layout.intercepts(gradient)
+        weights = (self.layout.weights(gradient) - by_intercept[..., None] * self.center) * self.scale
+        return self.layout.pack(weights, by_intercept * self.intercept_scale)
+
+    @property
+    def weight_scale(self) -> Array:
+        return np.tile(self.scale, self.layout.num_outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Rotated:
+    """`Diagonal` followed by a triangular map of the weights: ``w' = R^-1 v`` with ``R^T R`` the Hessian's model.
+
+    In these coordinates the model's Hessian is the identity, so gradient methods see a well-conditioned problem.
+
+    Parameters
+    ----------
+    diagonal : Diagonal
+    factor : ndarray (p, p)
+        Upper triangular R, shared by all outputs.
+    """
+
+    diagonal: Diagonal
+    factor: Array
+
+    def to_raw(self, point: Array) -> Array:
+        return self.diagonal.to_raw(self._weights(point, lambda w: _solve(self.factor, w, transposed=False)))
+
+    def from_raw(self, coef: Array) -> Array:
+        return self._weights(self.diagonal.from_raw(coef), lambda w: w @ self.factor.T)
+
+    def pull(self, gradient: Array) -> Array:
+        return self._weights(self.diagonal.pull(gradient), lambda w: _solve(self.factor, w, transposed=True))
+
+    def _weights(self, coef: Array, change: Callable[[Array], Array]) -> Array:
+        layout = self.diagonal.layout
+        return layout.pack(change(layout.weights(coef)), layout.intercepts(coef))
+
+    @property
+    def weight_scale(self) -> None:
+        return None
+
+
+def _solve(factor: Array, rows: Array, transposed: bool) -> Array:
+    """``R^-1`` (or ``R^-T``) applied along the last axis."""
+    flat = rows.reshape(-1, rows.shape[-1]).T
+    solved = linalg.solve_triangular(factor, flat, trans="T" if transposed else "N", check_finite=False)
+    return np.asarray(solved.T.reshape(rows.shape))

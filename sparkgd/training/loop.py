@@ -1,0 +1,210 @@
+"""The one loop of the library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.solvers.base import Ending, GradientRequest, Solver, State, Status
+from sparkgd.training.objective import Objective
+from sparkgd.training.rounds import Answer, Engine, Question, run_round
+from sparkgd.training.stopping import Stopping
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a callback sees after a round of a model.
+
+    Attributes
+    ----------
+    model : int
+        Position of the model among those trained together.
+    round, iteration : int
+        Rounds so far and iterations completed; a round of a line search may complete none.
+    objective, gradient_norm, held_out_loss : float
+        At the current point; ``held_out_loss`` is nan without validation rows.
+    seconds : float
+        Duration of the round.
+    max_iterations : int
+        The model's limit.
+    """
+
+    model: int
+    round: int
+    iteration: int
+    objective: float
+    gradient_norm: float
+    held_out_loss: float
+    seconds: float
+    max_iterations: int
+
+
+Callback: TypeAlias = Callable[[Record], object]
+"""Called after each round; a true result stops the model's fit."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model to train."""
+
+    objective: Objective
+    solver: Solver[Any]
+    stopping: Stopping
+    start: Array
+    weight_sum: float
+    name: str = "fit"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit went.
+
+    Attributes
+    ----------
+    coef : ndarray (size,)
+        Raw coef of the result: the last point, or the best on the held-out rows where there are any.
+    ending : Ending
+    objectives, gradient_norms, held_out_losses : list of float
+        One entry an iteration, the first for the starting point.
+    seconds : list of float
+        One entry a round.
+    iterations : int
+    """
+
+    coef: Array
+    ending: Ending
+    objectives: list[float]
+    gradient_norms: list[float]
+    held_out_losses: list[float]
+    seconds: list[float]
+    iterations: int
+
+
+@dataclass
+class _Run:
+    """A task under way."""
+
+    task: Task
+    state: State
+    coef: Array
+    objectives: list[float] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
+    held_out_losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def question(self) -> Question:
+        return Question(self.task.objective, self.task.solver.ask(self.state), self.task.weight_sum)
+
+    def hear(self, answer: Answer, seconds: float) -> None:
+        """Advance by one reply; set the state's ending if the fit is over."""
+        before = self.state
+        self.state = self.task.solver.tell(before, answer.reply)
+        self.seconds.append(seconds)
+        if self.state.iteration > before.iteration:
+            self._completed_iteration(answer)
+
+    def _completed_iteration(self, answer: Answer) -> None:
+        state, task = self.state, self.task
+        objective = task.objective.total(state.value, state.point)
+        self.objectives.append(objective)
+        self.gradient_norms.append(state.residual)
+        self.held_out_losses.append(answer.held_out_loss)
+        if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
+            reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
+            self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
+            return
+        if not answer.held_out_loss > min(self.held_out_losses):
+            self.coef = task.objective.coordinates.to_raw(state.point)
+        if state.ending is None:
+            stochastic = task.solver.is_stochastic
+            ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), stochastic)
+            self.state = replace(state, ending=ending)
+
+    def record(self, model: int) -> Record:
+        return Record(
+            model=model,
+            round=len(self.seconds),
+            iteration=self.state.iteration,
+            objective=self.objectives[-1] if self.objectives else np.nan,
+            gradient_norm=self.gradient_norms[-1] if self.gradient_norms else np.nan,
+            held_out_loss=self.held_out_losses[-1] if self.held_out_losses else np.nan,
+            seconds=self.seconds[-1],
+            max_iterations=self.task.stopping.max_iterations,
+        )
+
+    def outcome(self) -> Outcome:
+        ending = self.state.ending
+        assert ending is not None
+        return Outcome(
+            self.coef, ending, self.objectives, self.gradient_norms, self.held_out_losses, self.seconds,
+            max(self.state.iteration, 0),
+        )  # fmt: skip
+
+
+def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = ()) -> list[Outcome]:
+    """Train all tasks together: each round serves every task that has not ended.
+
+    Parameters
+    ----------
+    engine : Engine
+    tasks : sequence of Task
+    callbacks : sequence of callables
+        Each is called with a `Record` for every model after every round.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the tasks.
+    """
+    runs = [_start(task) for task in tasks]
+    while active := [run for run in runs if run.state.ending is None]:
+        began = time.perf_counter()
+        answers = run_round(engine, [run.question() for run in active], _description(active))
+        seconds = time.perf_counter() - began
+        for run, answer in zip(active, answers, strict=True):
+            run.hear(answer, seconds)
+            record = run.record(runs.index(run))
+            wishes = [callback(record) for callback in callbacks]
+            if any(wishes) and run.state.ending is None:
+                ending = Ending(Status.STOPPED_EARLY, "a callback asked to stop")
+                run.state = replace(run.state, ending=ending)
+    _evaluate_stochastic(engine, [run for run in runs if run.task.solver.is_stochastic])
+    return [run.outcome() for run in runs]
+
+
+def _start(task: Task) -> _Run:
+    coordinates = task.objective.coordinates
+    point = coordinates.from_raw(task.start)
+    return _Run(task, task.solver.start(point), coordinates.to_raw(point))
+
+
+def _description(active: Sequence[_Run]) -> str:
+    run = active[0]
+    objective = f", objective {run.objectives[-1]:.6g}" if run.objectives else ""
+    others = f" (and {len(active) - 1} more models)" if len(active) > 1 else ""
+    return f"{run.task.name}: round {len(run.seconds) + 1}{objective}{others}"
+
+
+def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
+    """A stochastic solver only ever saw batches: one full round gives the true objective of its result."""
+    finished = [run for run in runs if run.state.ending and run.state.ending.status is not Status.DIVERGED]
+    if not finished:
+        return
+    began = time.perf_counter()
+    questions = [
+        Question(run.task.objective, GradientRequest(run.state.point[None, :]), run.task.weight_sum) for run in finished
+    ]
+    answers = run_round(engine, questions, f"{finished[0].task.name}: final evaluation")
+    for run, answer in zip(finished, answers, strict=True):
+        value, gradient = float(answer.reply.values[0]), answer.reply.gradients[0]
+        run.objectives.append(run.task.objective.total(value, run.state.point))
+        run.gradient_norms.append(float(np.linalg.norm(gradient)))
+        run.held_out_losses.append(answer.held_out_loss)
+        run.seconds.append(time.perf_counter() - began)

@@ -1,0 +1,84 @@
+"""The objective of one model: mean loss plus penalty, seen in a solver's coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.sums import Sums
+from sparkgd.losses.base import Loss
+from sparkgd.penalties import OnWeights, Penalty
+from sparkgd.solvers.base import Reply
+from sparkgd.training.coordinates import Coordinates
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """``F(coef) = (1/W) sum_i w_i loss(y_i, x_i . weights + intercept + offset_i) + penalty(weights)``.
+
+    Sums over rows come from an engine, undivided; this class divides once, adds the penalty's smooth part (on the raw
+    weights) and maps everything to the solver's coordinates.
+
+    Parameters
+    ----------
+    loss : Loss
+    layout : CoefLayout
+    penalty : Penalty
+        Of the flat raw weights.
+    coordinates : Coordinates
+    held_out : int
+        The fold whose rows this model does not train on, -1 for none.
+    """
+
+    loss: Loss
+    layout: CoefLayout
+    penalty: Penalty
+    coordinates: Coordinates
+    held_out: int = -1
+
+    @property
+    def penalty_on_coef(self) -> OnWeights:
+        """The penalty as a function of a raw coef."""
+        return OnWeights(self.penalty, self.layout.num_outputs * self.layout.num_features)
+
+    @property
+    def solver_penalty(self) -> Penalty:
+        """The rough part of the penalty as a function of a point in solver coordinates."""
+        factor = self.coordinates.weight_scale
+        return self.penalty_on_coef if factor is None else self.penalty_on_coef.scaled(factor)
+
+    def total(self, value: float, point: Array) -> float:
+        """Objective at a point whose smooth part is ``value``."""
+        return value + self.penalty_on_coef.rough_value(self.coordinates.to_raw(point))
+
+    def gradient_reply(self, points: Array, sums: Sums) -> Reply:
+        """Reply to the gradient sums at ``points``; a mini-batch that holds no weight has zero loss and gradient."""
+        assert sums.value is not None and sums.gradient is not None and sums.weight is not None
+        weight = np.where(sums.weight > 0.0, sums.weight, 1.0)
+        coefs = self.coordinates.to_raw(points)
+        penalty = self.penalty_on_coef
+        values = sums.value / weight + np.array([penalty.smooth_value(c) for c in coefs])
+        gradients = sums.gradient / weight[:, None] + np.array([penalty.smooth_gradient(c) for c in coefs])
+        return Reply(values, self.coordinates.pull(gradients))
+
+    def hessian_reply(self, point: Array, sums: Sums) -> Reply:
+        """Reply to the Hessian sums at ``point``."""
+        assert sums.hessian is not None and sums.weight is not None
+        reply = self.gradient_reply(point[None, :], sums)
+        raw = sums.hessian / sums.weight[0] + np.diag(self.penalty_on_coef.smooth_curvature(self.layout.size))
+        # The map is linear: pulling the rows, then the columns, gives T^T H T.
+        hessian = self.coordinates.pull(self.coordinates.pull(raw).T)
+        return Reply(reply.values, reply.gradients, hessian=0.5 * (hessian + hessian.T))
+
+    def product_reply(self, directions: Array, sums: Sums, weight_sum: float) -> Reply:
+        """Reply to Hessian-product sums along ``directions`` (in solver coordinates)."""
+        assert sums.product is not None
+        curvature = self.penalty_on_coef.smooth_curvature(self.layout.size)
+        raw = sums.product / weight_sum + curvature * self.coordinates.to_raw(directions)
+        return Reply(np.empty(0), np.empty((0, 0)), products=self.coordinates.pull(raw))

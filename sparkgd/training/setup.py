@@ -1,0 +1,198 @@
+"""From settings and statistics to a task: penalty, solver, coordinates and starting point of one model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.exceptions import IncompatibleError, InvalidParamError
+from sparkgd.kernels.hessian import GramKernel
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.losses.base import Loss
+from sparkgd.penalties import Penalty
+from sparkgd.solvers.registry import SOLVERS, Scaling, SolverContext, SolverSettings, working_solvers
+from sparkgd.training.auto import Choice, choose_solver
+from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
+from sparkgd.training.loop import Task
+from sparkgd.training.objective import Objective
+from sparkgd.training.rounds import Engine
+from sparkgd.training.stopping import Stopping
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+GRAM_COLUMNS = 1024
+"""Columns up to which one round for the Gram matrix pays for itself."""
+
+CONSTANT = 1e-13
+"""A column whose deviation is below this share of its mean is constant."""
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """One model as the user asked for it, in NumPy's spelling.
+
+    Attributes
+    ----------
+    loss : Loss
+    penalty : callable
+        The penalty of the flat weights, given the statistics and the number of outputs.
+    fit_intercept, standardize : bool
+        ``standardize`` says in which space a penalty and a user's step size are meant.
+    solver : SolverSettings
+    stopping : Stopping
+    start : (ndarray (K, p), ndarray (K,) or None) or None
+        Weights and intercepts to start from; the null model where None.
+    held_out : int
+        Fold to leave out, -1 for none.
+    name : str
+        Of the fit, for job descriptions and messages.
+    """
+
+    loss: Loss
+    penalty: Callable[[Statistics, int], Penalty]
+    fit_intercept: bool
+    standardize: bool
+    solver: SolverSettings
+    stopping: Stopping
+    start: tuple[Array, Array | None] | None = None
+    held_out: int = -1
+    name: str = "fit"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task, which solver it uses and why, and the seconds of the rounds that preparing it took."""
+
+    task: Task
+    choice: Choice
+    seconds: list[float]
+
+
+def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engine) -> Prepared:
+    """Make a model's task.
+
+    Raises
+    ------
+    IncompatibleError
+        If the named solver does not take the loss or the penalty.
+    InvalidParamError
+        If the starting point has the wrong shape.
+    """
+    layout = CoefLayout(len(statistics.mean), spec.loss.num_outputs, spec.fit_intercept)
+    penalty = spec.penalty(statistics, layout.num_outputs)
+    choice = _choice(spec, penalty, layout)
+    entry = SOLVERS[choice.name]
+    scaling = entry.scaling(spec.solver)
+    seconds: list[float] = []
+    coordinates, curvature = _coordinates(spec, scaling, layout, penalty, statistics, engine, seconds)
+    objective = Objective(spec.loss, layout, penalty, coordinates, spec.held_out)
+    context = SolverContext(
+        settings=spec.solver,
+        penalty=objective.solver_penalty,
+        rows=rows,
+        largest_curvature=curvature,
+        row_curvature=float(layout.num_features + 1),
+    )
+    start = _start(spec, layout, statistics)
+    task = Task(objective, entry.build(context), spec.stopping, start, statistics.weight, spec.name)
+    return Prepared(task, choice, seconds)
+
+
+def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout) -> Choice:
+    if spec.solver.name == "auto":
+        return choose_solver(spec.loss, penalty, layout)
+    refusal = SOLVERS[spec.solver.name].refusal(spec.loss, penalty)
+    if refusal is not None:
+        works = ", ".join(repr(name) for name in working_solvers(spec.loss, penalty)) or "none"
+        raise IncompatibleError(f"solver={spec.solver.name!r} cannot be used: {refusal}. Solvers that work: {works}.")
+    return Choice(spec.solver.name, "named by the user")
+
+
+def _coordinates(
+    spec: TrainingSpec,
+    scaling: Scaling,
+    layout: CoefLayout,
+    penalty: Penalty,
+    statistics: Statistics,
+    engine: Engine,
+    seconds: list[float],
+) -> tuple[Coordinates, float]:
+    """Coordinates, and an upper bound of the Hessian's largest eigenvalue in them."""
+    if scaling is Scaling.STEP:
+        return _step_coordinates(spec, layout, statistics), 1.0
+    diagonal, curvature, l2 = _preconditioner(spec, layout, penalty, statistics)
+    if layout.num_features > GRAM_COLUMNS or not _wants_gram(spec, scaling):
+        return diagonal, float(np.count_nonzero(diagonal.scale) + 1)
+    began = time.perf_counter()
+    gram = engine.round([GramKernel(diagonal.center, diagonal.scale, spec.held_out)], f"{spec.name}: Gram matrix")
+    seconds.append(time.perf_counter() - began)
+    assert gram[0].hessian is not None
+    model = curvature * gram[0].hessian / statistics.weight + np.diag(l2 * diagonal.scale**2)
+    if scaling is Scaling.FULL and penalty.is_smooth:
+        return Rotated(diagonal, _factor(model)), 1.0
+    largest = float(linalg.eigvalsh(model, subset_by_index=[len(model) - 1, len(model) - 1])[0])
+    return diagonal, max(largest, 1.0)
+
+
+def _wants_gram(spec: TrainingSpec, scaling: Scaling) -> bool:
+    """Full scaling needs the Gram matrix; a gradient method with an automatic step needs its largest eigenvalue."""
+    return scaling is Scaling.FULL or spec.solver.name in ("gd", "sgd")
+
+
+def _factor(model: Array) -> Array:
+    """Upper triangular R with ``R^T R`` = model, shifted just enough to be definite."""
+    floor = max(float(np.max(np.diag(model), initial=0.0)), 1e-300) * 1e-10
+    return np.asarray(linalg.cholesky(model + floor * np.eye(len(model)), check_finite=False))
+
+
+def _step_coordinates(spec: TrainingSpec, layout: CoefLayout, statistics: Statistics) -> Diagonal:
+    """The space in which a user means a step size: standardised columns, or the raw ones."""
+    columns = layout.num_features
+    if not spec.standardize:
+        return Diagonal(layout, np.zeros(columns), np.ones(columns))
+    center = statistics.mean if spec.fit_intercept else np.zeros(columns)
+    deviation = statistics.deviation()
+    return Diagonal(layout, center, _inverse(deviation, _constant(statistics)))
+
+
+def _preconditioner(
+    spec: TrainingSpec, layout: CoefLayout, penalty: Penalty, statistics: Statistics
+) -> tuple[Diagonal, float, Array]:
+    """``scale_j = 1 / sqrt(c sigma_j^2 + l2_j)``: the loss's curvature c and the penalty's both count."""
+    curvature = spec.loss.typical_curvature(statistics.label)
+    outputs, columns = layout.num_outputs, layout.num_features
+    l2 = penalty.smooth_curvature(outputs * columns).reshape(outputs, columns).mean(axis=0)
+    moment = statistics.deviation(ddof=0) ** 2
+    if not spec.fit_intercept:
+        moment = moment + statistics.mean**2
+    center = statistics.mean if spec.fit_intercept else np.zeros(columns)
+    scale = _inverse(np.sqrt(curvature * moment + l2), _constant(statistics))
+    return Diagonal(layout, center, scale, 1.0 / np.sqrt(curvature)), curvature, l2
+
+
+def _constant(statistics: Statistics) -> npt.NDArray[np.bool_]:
+    """Columns without variation: their weight is fixed at zero, as MLlib does."""
+    return statistics.deviation(ddof=0) <= CONSTANT * np.abs(statistics.mean)
+
+
+def _inverse(values: Array, zero: npt.NDArray[np.bool_]) -> Array:
+    return np.where(zero | (values <= 0.0), 0.0, 1.0 / np.where(values > 0.0, values, 1.0))
+
+
+def _start(spec: TrainingSpec, layout: CoefLayout, statistics: Statistics) -> Array:
+    shape = (layout.num_outputs, layout.num_features)
+    weights, intercepts = spec.start if spec.start is not None else (np.zeros(shape), None)
+    if weights.shape != shape:
+        raise InvalidParamError(
+            f"initialCoefficients has shape {weights.shape}, but the data need {shape} (outputs x features)"
+        )
+    if intercepts is None:
+        intercepts = spec.loss.null_intercept(statistics.label)
+    return layout.pack(weights, intercepts)
