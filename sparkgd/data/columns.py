@@ -56,7 +56,7 @@ class RowBatch:
     @property
     def dense_rows(self) -> npt.NDArray[np.bool_]:
         """Which rows are dense."""
-        return np.logical_and(self.value_counts == self.sizes, self.index_counts == 0)
+        return np.asarray((self.value_counts == self.sizes) & (self.index_counts == 0))
 
     def column_indices(self) -> npt.NDArray[np.int32]:
         """Column of every stored value."""

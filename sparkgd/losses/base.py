@@ -71,8 +71,8 @@ class Loss(ABC):
     """A pointwise loss.
 
     Shapes: with ``num_outputs == 1``, ``label`` broadcasts against ``raw_prediction`` and all results have the shape
-    of ``raw_prediction``. With ``K = num_outputs > 1`` the last axis of ``raw_prediction`` and of the derivative has length
-    K, and ``label`` and the value lack that axis.
+    of ``raw_prediction``. With ``K = num_outputs > 1`` the last axis of ``raw_prediction`` and of the derivative has
+    length K, and ``label`` and the value lack that axis.
 
     Attributes
     ----------

@@ -9,10 +9,10 @@ import numpy as np
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 
-FIRST_LADDER: Array = 2.0 ** np.arange(-4, 4)
+FIRST_LADDER: Array = np.exp2(np.arange(-4, 4))
 """Steps of the first iteration, when nothing is known of the scale."""
 
-RETRY_LADDER: Array = 2.0 ** -np.arange(1, 9)
+RETRY_LADDER: Array = np.exp2(-np.arange(1, 9))
 """Steps tried together when the unit step fails."""
 
 
