@@ -1,0 +1,1 @@
+"""What tests share: data sets, reference optima, a plain-loop reference implementation, traces left behind."""
