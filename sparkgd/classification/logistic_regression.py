@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.base import Model
+from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector, Vectors
 from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol, HasThreshold, HasThresholds
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses import LogisticLoss, Loss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.params import ScoringParams, matrix_of, value_or_none, with_accessors
-from sparkgd.ml.persistence import ModelPersistence
-from sparkgd.ml.scoring import java_model, with_margin, with_vector
-from sparkgd.ml.summary import HasSummary
+from sparkgd.ml.model import BinaryModel, raw_prediction
+from sparkgd.ml.params import ScoringParams, matrix_of, with_accessors
+from sparkgd.ml.scoring import java_model
 from sparkgd.penalties import Penalty, elastic_net
 
 Array = npt.NDArray[np.float64]
@@ -39,28 +38,12 @@ class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, Has
 
 
 @with_accessors
-class LogisticRegressionModel(_LogisticParams, Model, ModelPersistence, HasSummary):
+class LogisticRegressionModel(_LogisticParams, BinaryModel):
     """A fitted logistic regression for two classes.
 
     ``transform`` adds ``rawPrediction`` = [-m, m], ``probability`` = [1-p, p] and ``prediction`` = 1.0 where
     p > threshold, with m the margin ``x . coefficients + intercept + offset`` and p = 1 / (1 + e^-m).
     """
-
-    def __init__(self, weights: Array | None = None, intercepts: Array | None = None) -> None:
-        super().__init__()
-        self._set_own_defaults()
-        self._weights = np.zeros((1, 0)) if weights is None else weights
-        self._intercepts = np.zeros(1) if intercepts is None else intercepts
-
-    @property
-    def coefficients(self) -> DenseVector:
-        """Coefficients of shape (numFeatures,)."""
-        return DenseVector(self._weights[0])
-
-    @property
-    def intercept(self) -> float:
-        """The intercept, 0.0 where none was fitted."""
-        return float(self._intercepts[0])
 
     @property
     def coefficientMatrix(self) -> DenseMatrix:
@@ -73,58 +56,34 @@ class LogisticRegressionModel(_LogisticParams, Model, ModelPersistence, HasSumma
         return DenseVector(self._intercepts)
 
     @property
-    def numFeatures(self) -> int:
-        """Number of features."""
-        return int(self._weights.shape[1])
-
-    @property
     def numClasses(self) -> int:
         """Number of classes."""
         return 2
 
-    def predictRaw(self, value: Vector) -> DenseVector:
-        """Raw prediction [-m, m] of one row, without its offset."""
-        margin = float(self._weights[0] @ value.toArray()) + self.intercept
-        return DenseVector([-margin, margin])
-
     def predictProbability(self, value: Vector) -> DenseVector:
         """Probabilities [1-p, p] of one row, without its offset."""
-        probability = float(LogisticLoss().inverse_link(np.array(self.predictRaw(value)[1])))
+        probability = float(LogisticLoss().inverse_link(np.array(self._margin(value))))
         return DenseVector([1.0 - probability, probability])
 
     def predict(self, value: Vector) -> float:
         """Class of one row, without its offset."""
         return float(self.predictProbability(value)[1] > self.getOrDefault("threshold"))
 
-    def _transform(self, dataset: DataFrame) -> DataFrame:
-        features = value_or_none(self, "featuresCols")
-        chosen = tuple(features) if features else self.getOrDefault("featuresCol")
-        score = self._score if value_or_none(self, "offsetCol") is None else self._score_with_offset
-        return with_vector(dataset, chosen, score)
+    def _mllib_model(self) -> MLlibModel:
+        return MLlibModel(
+            java_model(
+                "classification.LogisticRegressionModel",
+                self.uid, self.coefficientMatrix, self.interceptVector, 2, False,
+            )
+        )  # fmt: skip
 
-    def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
-
-        java = java_model(
-            "classification.LogisticRegressionModel", self.uid, self.coefficientMatrix, self.interceptVector, 2, False
-        )
-        model = MLlibModel(java).setFeaturesCol(vector)
-        for name in ("rawPredictionCol", "probabilityCol", "predictionCol", "threshold", "thresholds"):
-            if self.isSet(name) or (name != "threshold" and self.isDefined(name)):
-                model.set(model.getParam(name), self.getOrDefault(name))
-        return model.transform(df)
-
-    def _score_with_offset(self, df: DataFrame, vector: str) -> DataFrame:
-        margin = f"margin_{self.uid}"
-        df = with_margin(df, vector, self.coefficients, self.intercept, self.getOrDefault("offsetCol"), margin)
-        m = F.col(margin)
-        p = 1.0 / (1.0 + F.exp(-m))
-        outputs = {
-            self.getOrDefault("rawPredictionCol"): array_to_vector(F.array(-m, m)),
-            self.getOrDefault("probabilityCol"): array_to_vector(F.array(1.0 - p, p)),
-            self.getOrDefault("predictionCol"): (p > self.getOrDefault("threshold")).cast("double"),
+    def _outputs(self, margin: Column) -> dict[str, Column]:
+        probability = 1.0 / (1.0 + F.exp(-margin))
+        return {
+            "rawPredictionCol": raw_prediction(margin),
+            "probabilityCol": array_to_vector(F.array(1.0 - probability, probability)),
+            "predictionCol": (probability > self.getOrDefault("threshold")).cast("double"),
         }
-        return df.withColumns({name: column for name, column in outputs.items() if name}).drop(margin)
 
     def _to_row(self) -> dict[str, Any]:
         return {

@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.base import Model
-from pyspark.ml.linalg import DenseVector, Vector, Vectors
+from pyspark.ml.linalg import Vector, Vectors
 from pyspark.sql import DataFrame, Row
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses import Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.params import Rule, ScoringParams, one_of, value_or_none, with_accessors
-from sparkgd.ml.persistence import ModelPersistence
-from sparkgd.ml.scoring import with_margin, with_vector
-from sparkgd.ml.summary import HasSummary
+from sparkgd.ml.model import LinearModel
+from sparkgd.ml.params import Rule, ScoringParams, one_of, with_accessors
 from sparkgd.penalties import Penalty, elastic_net
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 
@@ -35,48 +32,24 @@ class _LinearParams(ScoringParams):
 
 
 @with_accessors
-class LinearRegressionModel(_LinearParams, Model, ModelPersistence, HasSummary):
+class LinearRegressionModel(_LinearParams, LinearModel):
     """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
 
     def __init__(self, weights: Array | None = None, intercepts: Array | None = None, scale: float = 1.0) -> None:
-        super().__init__()
-        self._set_own_defaults()
-        self._weights = np.zeros((1, 0)) if weights is None else weights
-        self._intercepts = np.zeros(1) if intercepts is None else intercepts
+        super().__init__(weights, intercepts)
         self._scale = scale
-
-    @property
-    def coefficients(self) -> DenseVector:
-        """Coefficients of shape (numFeatures,)."""
-        return DenseVector(self._weights[0])
-
-    @property
-    def intercept(self) -> float:
-        """The intercept, 0.0 where none was fitted."""
-        return float(self._intercepts[0])
 
     @property
     def scale(self) -> float:
         """1.0, as for every model of squared loss in MLlib."""
         return self._scale
 
-    @property
-    def numFeatures(self) -> int:
-        """Number of features."""
-        return int(self._weights.shape[1])
-
     def predict(self, value: Vector) -> float:
         """Prediction of one row, without its offset."""
-        return float(self._weights[0] @ value.toArray()) + self.intercept
-
-    def _transform(self, dataset: DataFrame) -> DataFrame:
-        features = value_or_none(self, "featuresCols")
-        chosen = tuple(features) if features else self.getOrDefault("featuresCol")
-        return with_vector(dataset, chosen, self._score)
+        return self._margin(value)
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        offset, output = value_or_none(self, "offsetCol"), self.getOrDefault("predictionCol")
-        return with_margin(df, vector, self.coefficients, self.intercept, offset, output)
+        return self._with_margin(df, vector, self.getOrDefault("predictionCol"))
 
     def _to_row(self) -> dict[str, Any]:
         return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0]), "scale": self.scale}

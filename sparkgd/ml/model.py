@@ -1,0 +1,116 @@
+"""What fitted linear models share: weights and intercepts, their views, and scoring of a DataFrame."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.base import Model
+from pyspark.ml.functions import array_to_vector
+from pyspark.ml.linalg import DenseVector, Vector
+from pyspark.ml.param.shared import HasRawPredictionCol
+from pyspark.ml.wrapper import JavaModel
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sparkgd.ml.params import ScoringParams, value_or_none
+from sparkgd.ml.persistence import ModelPersistence
+from sparkgd.ml.scoring import with_margin, with_vector
+from sparkgd.ml.summary import HasSummary
+
+Array = npt.NDArray[np.float64]
+
+
+class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
+    """A fitted linear model: raw predictions are ``x . weights[k] + intercepts[k] + offset`` for each output k.
+
+    Parameters
+    ----------
+    weights : ndarray (K, p), optional
+    intercepts : ndarray (K,), optional
+    """
+
+    def __init__(self, weights: Array | None = None, intercepts: Array | None = None) -> None:
+        super().__init__()
+        self._set_own_defaults()
+        self._weights = np.zeros((1, 0)) if weights is None else weights
+        self._intercepts = np.zeros(1) if intercepts is None else intercepts
+
+    def _set_own_defaults(self) -> None:
+        """Defaults of the model's params."""
+
+    @property
+    def coefficients(self) -> DenseVector:
+        """Coefficients of shape (numFeatures,)."""
+        return DenseVector(self._weights[0])
+
+    @property
+    def intercept(self) -> float:
+        """The intercept, 0.0 where none was fitted."""
+        return float(self._intercepts[0])
+
+    @property
+    def numFeatures(self) -> int:
+        """Number of features."""
+        return int(self._weights.shape[1])
+
+    def _margin(self, value: Vector) -> float:
+        """Raw prediction of one row, without its offset."""
+        return float(self._weights[0] @ value.toArray()) + self.intercept
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        features = value_or_none(self, "featuresCols")
+        chosen = tuple(features) if features else self.getOrDefault("featuresCol")
+        return with_vector(dataset, chosen, self._score)
+
+    @abstractmethod
+    def _score(self, df: DataFrame, vector: str) -> DataFrame:
+        """Add the model's output columns, given the name of a vector column."""
+
+    def _with_margin(self, df: DataFrame, vector: str, output: str) -> DataFrame:
+        """Add the raw prediction, offset included, as column ``output``."""
+        return with_margin(df, vector, self.coefficients, self.intercept, value_or_none(self, "offsetCol"), output)
+
+
+class BinaryModel(LinearModel, HasRawPredictionCol):
+    """A linear classifier for labels 0 and 1: ``rawPrediction`` is [-m, m] with m the margin."""
+
+    def predictRaw(self, value: Vector) -> DenseVector:
+        """Raw prediction [-m, m] of one row, without its offset."""
+        margin = self._margin(value)
+        return DenseVector([-margin, margin])
+
+    def _mllib_model(self) -> JavaModel | None:
+        """The ``pyspark.ml`` model that scores alike when there is no offset, None where there is none."""
+        return None
+
+    @abstractmethod
+    def _outputs(self, margin: Column) -> dict[str, Column]:
+        """Output columns by the name of the param that names them, from the margin."""
+
+    def _score(self, df: DataFrame, vector: str) -> DataFrame:
+        mllib = self._mllib_model() if value_or_none(self, "offsetCol") is None else None
+        if mllib is not None:
+            return self._configured(mllib, vector).transform(df)
+        margin = f"margin_{self.uid}"
+        outputs = {
+            self.getOrDefault(name): column
+            for name, column in self._outputs(F.col(margin)).items()
+            if self.getOrDefault(name)
+        }
+        return self._with_margin(df, vector, margin).withColumns(outputs).drop(margin)
+
+    def _configured(self, mllib: JavaModel, vector: str) -> JavaModel:
+        """The MLlib model with this model's output columns and thresholds."""
+        mllib.set(mllib.getParam("featuresCol"), vector)
+        for name in ("rawPredictionCol", "probabilityCol", "predictionCol", "threshold", "thresholds"):
+            # MLlib checks a threshold against thresholds when it is set, so a default is left alone.
+            if self.hasParam(name) and (self.isSet(name) or (name != "threshold" and self.isDefined(name))):
+                mllib.set(mllib.getParam(name), self.getOrDefault(name))
+        return mllib
+
+
+def raw_prediction(margin: Column) -> Column:
+    """The vector [-m, m]."""
+    return array_to_vector(F.array(-margin, margin))
