@@ -23,7 +23,7 @@ from pyspark import StorageLevel
 
 from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
 from sparkgd.data.columns import read_batch
-from sparkgd.data.statistics import Statistics, statistics_of
+from sparkgd.data.statistics import Group, Statistics, statistics_of
 from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class PackedPartition:
     Attributes
     ----------
     handle : BlockHandle
-    statistics : dict of int to Statistics
-        By fold.
+    statistics : dict of Group to Statistics
     seconds : float
         Time to read and pack the partition.
     block : Block or None
@@ -49,7 +48,7 @@ class PackedPartition:
     """
 
     handle: BlockHandle
-    statistics: dict[int, Statistics]
+    statistics: dict[Group, Statistics]
     seconds: float
     block: Block | None
 
@@ -77,13 +76,13 @@ class Packed:
         """Rows of all blocks."""
         return sum(part.handle.rows for part in self.partitions.values())
 
-    def statistics(self) -> dict[int, Statistics]:
-        """Statistics of all rows, by fold."""
-        merged: dict[int, Statistics] = {}
+    def statistics(self) -> dict[Group, Statistics]:
+        """Statistics of all rows, by group."""
+        merged: dict[Group, Statistics] = {}
         for index in sorted(self.partitions):
-            for fold, part in self.partitions[index].statistics.items():
-                merged[fold] = merged[fold] + part if fold in merged else part
-        return merged
+            for group, part in self.partitions[index].statistics.items():
+                merged[group] = merged[group] + part if group in merged else part
+        return dict(sorted(merged.items()))
 
     def blocks(self) -> list[Block]:
         """The blocks themselves, in order and numbered through; all of them must have been shipped by ingest."""
@@ -100,7 +99,7 @@ class Packed:
         _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
-def ingest(df: DataFrame, dtype: str, ship_bytes: int) -> Packed:
+def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -> Packed:
     """Pack ``df`` in one job.
 
     Parameters
@@ -112,6 +111,8 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int) -> Packed:
         Storage type of the features.
     ship_bytes : int
         Blocks of at most this size are returned with their statistics, so that small data need no second job.
+    by_label : bool
+        Whether to keep the statistics of each label apart, as class weights need.
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -123,7 +124,7 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int) -> Packed:
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        found = handles.mapPartitionsWithIndex(_inspector(ship_bytes)).collect()
+        found = handles.mapPartitionsWithIndex(_inspector(ship_bytes, by_label)).collect()
     except BaseException:
         _release(handles, name, None)
         raise
@@ -150,14 +151,16 @@ def _packer(name: str, dtype: str) -> Callable[[Iterable[pa.RecordBatch]], Itera
     return pack_partition
 
 
-def _inspector(ship_bytes: int) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
+def _inspector(
+    ship_bytes: int, by_label: bool
+) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
     """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
 
     def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
         for handle, seconds in read_handles(rows):
             block = open_block(handle, 0)
             shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
-            yield index, PackedPartition(handle, statistics_of(block), seconds, shipped)
+            yield index, PackedPartition(handle, statistics_of(block, by_label), seconds, shipped)
 
     return inspect
 

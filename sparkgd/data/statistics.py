@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -76,6 +76,18 @@ class Statistics:
             bad_columns=self.bad_columns | other.bad_columns,
         )
 
+    def reweighted(self, factor: float) -> Statistics:
+        """The statistics if every weight were multiplied by ``factor``."""
+        return replace(
+            self,
+            rows=self.rows if factor > 0.0 else 0,
+            weight=self.weight * factor,
+            weight_squares=self.weight_squares * factor * factor,
+            squares=self.squares * factor,
+            label_squares=self.label_squares * factor,
+            class_weights={label: weight * factor for label, weight in self.class_weights.items()},
+        )
+
     def deviation(self, ddof: int = 1) -> Array:
         """Standard deviation of each column: ``ddof=1`` MLlib's weighted unbiased one, 0 the population's."""
         return np.sqrt(np.maximum(self.squares, 0.0) / self._divisor(ddof))
@@ -112,22 +124,41 @@ def merge(parts: Sequence[Statistics]) -> Statistics:
     return reduce(lambda a, b: a + b, parts)
 
 
-def statistics_of(block: Block) -> dict[int, Statistics]:
-    """Statistics of a block's rows by fold (0 where there are none), with everything wrong with them counted."""
-    found: dict[int, Statistics] = {}
+@dataclass(frozen=True, order=True)
+class Group:
+    """Rows whose statistics are kept apart: those of one fold and, where asked for, of one label."""
+
+    fold: int = 0
+    label: int = 0
+
+
+def statistics_of(block: Block, by_label: bool = False) -> dict[Group, Statistics]:
+    """Statistics of a block's rows by group, with everything wrong with them counted.
+
+    Labels that are no class (negative, fractional, NaN) fall into group 0; the check of the labels reports them.
+    """
+    found: dict[Group, Statistics] = {}
     for chunk in block.chunks():
-        for fold, part in _by_fold(chunk):
+        for group, part in _groups(chunk, by_label):
             statistics = _of_chunk(part)
-            found[fold] = found[fold] + statistics if fold in found else statistics
+            found[group] = found[group] + statistics if group in found else statistics
     return found
 
 
-def _by_fold(chunk: Block) -> Iterator[tuple[int, Block]]:
-    if chunk.fold is None:
-        yield 0, chunk
+def _groups(chunk: Block, by_label: bool) -> Iterator[tuple[Group, Block]]:
+    if chunk.fold is None and not by_label:
+        yield Group(), chunk
         return
-    for fold in np.unique(chunk.fold):
-        yield int(fold), chunk.take(np.flatnonzero(chunk.fold == fold))
+    fold = np.zeros(chunk.rows, dtype=np.intp) if chunk.fold is None else chunk.fold.astype(np.intp)
+    label = _classes(chunk.label) if by_label else np.zeros(chunk.rows, dtype=np.intp)
+    for key in np.unique(fold * (MAX_CLASSES + 1) + label):
+        group = Group(int(key) // (MAX_CLASSES + 1), int(key) % (MAX_CLASSES + 1))
+        yield group, chunk.take(np.flatnonzero((fold == group.fold) & (label == group.label)))
+
+
+def _classes(label: Array) -> npt.NDArray[np.intp]:
+    is_class = (label >= 0) & (label <= MAX_CLASSES) & (label == np.floor(label))
+    return np.where(is_class, label, 0.0).astype(np.intp)
 
 
 def _of_chunk(chunk: Block) -> Statistics:

@@ -7,16 +7,21 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkgd.data.blockfile import map_block, open_block
 from sparkgd.data.ingest import Packed, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
-from sparkgd.engine.partial import Partial, scan
+from sparkgd.engine.partial import Partial, Work
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import Kernel, Sums
 
 if TYPE_CHECKING:
     from pyspark import RDD, Broadcast
+
+Array = npt.NDArray[np.float64]
 
 BROADCAST_BYTES = 1 << 20
 """Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
@@ -30,9 +35,10 @@ class ClusterEngine:
     source for the round.
     """
 
-    def __init__(self, packed: Packed, depth: int = 2) -> None:
+    def __init__(self, packed: Packed, depth: int = 2, class_weights: Array | None = None) -> None:
         self._packed = packed
         self._depth = depth
+        self._class_weights = class_weights
         self._indices = sorted(packed.partitions)
         rows = 0
         self._first_rows: dict[int, int] = {}
@@ -50,7 +56,7 @@ class ClusterEngine:
             If a partition that Spark computed again holds other rows than at ingest.
         """
         context = self._packed.handles.context
-        payload = pickle.dumps(list(kernels))
+        payload = pickle.dumps(Work(tuple(kernels), self._class_weights, self._first_rows))
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):
@@ -71,7 +77,7 @@ class ClusterEngine:
 
     def _total(self, payload: bytes | Broadcast[bytes]) -> Partial:
         """Sum over all partitions, in the order of `combine`."""
-        partials = self._packed.handles.mapPartitionsWithIndex(_scanner(payload, self._first_rows))
+        partials = self._packed.handles.mapPartitionsWithIndex(_scanner(payload))
         if levels(len(self._indices), self._depth):
             total = add_all([partial for _, partial in sorted(self._tree(partials).collect())])
             if not total.missing:
@@ -79,7 +85,7 @@ class ClusterEngine:
         by_partition: dict[int, Partial] = dict(partials.collect())
         missing = sorted(index for index, partial in by_partition.items() if partial.missing)
         if missing:
-            source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, self._first_rows))
+            source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload))
             by_partition.update(source.context.runJob(source, list, missing))
         return combine([by_partition[index] for index in self._indices], self._depth)
 
@@ -94,42 +100,42 @@ class ClusterEngine:
         return level
 
 
-def _scanner(
-    payload: bytes | Broadcast[bytes], first_rows: dict[int, int]
-) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]:
+Scanner = Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]
+
+
+def _scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
     """Function for ``mapPartitionsWithIndex`` over the cached handles. Runs on executors."""
 
     def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
-        kernels = _kernels(payload)
+        work = _work(payload)
         for handle, _ in read_handles(rows):
             try:
-                block = open_block(handle, first_rows[index])
+                block = open_block(handle, work.first_rows[index])
             except FileNotFoundError:
-                yield index, Partial(tuple(Sums() for _ in kernels), missing=(index,))
+                yield index, work.nothing(index)
             else:
-                yield index, scan(kernels, block, handle.fingerprint)
+                yield index, work.scan(block, handle.fingerprint)
 
     return scan_partition
 
 
-def _source_scanner(
-    payload: bytes | Broadcast[bytes], first_rows: dict[int, int]
-) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]:
+def _source_scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
     """The same over freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
 
     def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
+        work = _work(payload)
         for handle, _ in read_handles(rows):
             try:
-                yield index, scan(_kernels(payload), map_block(handle, first_rows[index]), handle.fingerprint)
+                yield index, work.scan(map_block(handle, work.first_rows[index]), handle.fingerprint)
             finally:
                 shutil.rmtree(handle.path, ignore_errors=True)
 
     return scan_partition
 
 
-def _kernels(payload: bytes | Broadcast[bytes]) -> list[Kernel]:
-    kernels: list[Kernel] = pickle.loads(payload if isinstance(payload, bytes) else payload.value)
-    return kernels
+def _work(payload: bytes | Broadcast[bytes]) -> Work:
+    work: Work = pickle.loads(payload if isinstance(payload, bytes) else payload.value)
+    return work
 
 
 def _grouped(size: int) -> Callable[[tuple[int, Partial]], tuple[int, tuple[int, Partial]]]:

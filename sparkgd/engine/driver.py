@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkgd.engine.combine import combine
-from sparkgd.engine.partial import scan
+from sparkgd.engine.partial import Work
 from sparkgd.kernels import Block, Kernel, Sums
+
+Array = npt.NDArray[np.float64]
 
 
 class DriverEngine:
     """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster."""
 
-    def __init__(self, blocks: Sequence[Block], depth: int = 2) -> None:
+    def __init__(self, blocks: Sequence[Block], depth: int = 2, class_weights: Array | None = None) -> None:
         self._blocks = list(blocks)
+        self._class_weights = class_weights
         self._depth = depth
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
-        return list(combine([scan(kernels, block) for block in self._blocks], self._depth).sums)
+        work = Work(tuple(kernels), self._class_weights, {})
+        return list(combine([work.scan(block) for block in self._blocks], self._depth).sums)
 
     def close(self) -> None:
         """Drop the blocks."""

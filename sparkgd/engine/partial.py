@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkgd.kernels import Block, Kernel, Sums
+
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,29 @@ class Partial:
         )
 
 
-def scan(kernels: Sequence[Kernel], block: Block, fingerprint: int = 0) -> Partial:
-    """Run every kernel over a block."""
-    return Partial(tuple(kernel(block) for kernel in kernels), fingerprint)
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a round does with a block; it travels to the executors.
+
+    Attributes
+    ----------
+    kernels : tuple of Kernel
+    class_weights : ndarray (K,) or None
+        Factor of each label's sample weights.
+    first_rows : dict of int to int
+        Number of each partition's first row in the whole dataset.
+    """
+
+    kernels: tuple[Kernel, ...]
+    class_weights: Array | None
+    first_rows: dict[int, int]
+
+    def scan(self, block: Block, fingerprint: int = 0) -> Partial:
+        """Run every kernel over a block."""
+        if self.class_weights is not None:
+            block = block.reweighted(self.class_weights)
+        return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
+
+    def nothing(self, partition: int) -> Partial:
+        """What stands for a partition whose block is missing."""
+        return Partial(tuple(Sums() for _ in self.kernels), missing=(partition,))

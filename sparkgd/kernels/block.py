@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,10 @@ class Block:
                 None if self.fold is None else self.fold[start:stop],
                 self.first_row + start,
             )
+
+    def reweighted(self, class_weights: Array) -> Block:
+        """The block with each weight multiplied by that of the row's label, an index into ``class_weights``."""
+        return replace(self, weight=self.weight * class_weights[self.label.astype(np.intp)])
 
     def take(self, rows: npt.NDArray[np.intp]) -> Block:
         """The given rows, copied."""

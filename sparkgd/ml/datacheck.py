@@ -43,8 +43,8 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         raise InvalidDataError(f"column {names['features']!r} holds vectors of length 0; there are no features")
 
 
-def check_statistics(statistics: Statistics, columns: InputColumns) -> None:
-    """Refuse bad values and weights that are all zero.
+def check_problems(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse values that cannot be trained on.
 
     Raises
     ------
@@ -58,9 +58,18 @@ def check_statistics(statistics: Statistics, columns: InputColumns) -> None:
             where = " in " + ", ".join(columns.feature_name(j) for j in found[:10])
             where += f" and {len(found) - 10} more" if len(found) > 10 else ""
         raise _bad_rows(role, names[role], count, problem, where)
+
+
+def check_weights(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse training rows whose weights are all zero.
+
+    Raises
+    ------
+    InvalidDataError
+    """
     if statistics.rows == 0:
         raise InvalidDataError(
-            f"every weight in column {names.get('weight', '')!r} is zero; at least one row needs a positive weight"
+            f"every weight in column {columns.weight!r} is zero; at least one row needs a positive weight"
         )
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from sparkgd.data.ingest import Packed, ingest
-from sparkgd.data.statistics import Statistics, merge
+from sparkgd.data.statistics import Group, Statistics, merge
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.exceptions import InvalidDataError
+from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, select_input
-from sparkgd.ml.datacheck import check_rows, check_statistics
+from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
 from sparkgd.training.rounds import Engine
 
 DRIVER_BYTES = 32 << 20
@@ -68,32 +70,47 @@ class TrainingData:
 
 @contextmanager
 def training_data(
-    df: DataFrame, columns: InputColumns, execution: str, dtype: str, depth: int, name: str
+    df: DataFrame,
+    columns: InputColumns,
+    execution: str,
+    dtype: str,
+    depth: int,
+    name: str,
+    class_weights: ClassWeights | None = None,
 ) -> Iterator[TrainingData]:
     """Pack a DataFrame, check it and open its engine; on exit, also by an error, nothing is left behind."""
     selected = select_input(df, columns)
     began = time.perf_counter()
     with job_description(df.sparkSession.sparkContext, f"{name}: ingest"):
-        packed = ingest(selected, dtype, _SHIPPED[execution])
+        packed = ingest(selected, dtype, _SHIPPED[execution], by_label=class_weights is not None)
     try:
         check_rows(packed.partitions.values(), columns)
-        by_fold = packed.statistics()
-        for statistics in by_fold.values():
-            check_statistics(statistics, columns)
+        groups = packed.statistics()
+        for statistics in groups.values():
+            check_problems(statistics, columns)
         held_out = 1 if columns.validation is not None else -1
-        training = merge([part for fold, part in by_fold.items() if fold != held_out])
-        engine, where = _open_engine(packed, execution, depth)
+        training = {group: part for group, part in groups.items() if group.fold != held_out}
+        if not training:
+            raise InvalidDataError(f"every row of column {columns.validation!r} is true; no row is left to train on")
+        weights = None if class_weights is None else class_weights.of(training)
+        statistics = merge([_reweighted(part, group, weights) for group, part in training.items()])
+        check_weights(statistics, columns)
+        engine, where = _open_engine(packed, execution, depth, weights)
         yield TrainingData(
-            engine, where, training, packed.rows, held_out, _partition_stats(packed), time.perf_counter() - began
+            engine, where, statistics, packed.rows, held_out, _partition_stats(packed), time.perf_counter() - began
         )
     finally:
         packed.release()
 
 
-def _open_engine(packed: Packed, execution: str, depth: int) -> tuple[Engine, str]:
+def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statistics:
+    return part if weights is None else part.reweighted(float(weights[group.label]))
+
+
+def _open_engine(packed: Packed, execution: str, depth: int, weights: Array | None) -> tuple[Engine, str]:
     if execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES):
-        return ClusterEngine(packed, depth), "cluster"
-    engine = DriverEngine(packed.blocks(), depth)
+        return ClusterEngine(packed, depth, weights), "cluster"
+    engine = DriverEngine(packed.blocks(), depth, weights)
     packed.release()
     return engine, "driver"
 

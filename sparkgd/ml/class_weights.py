@@ -1,0 +1,88 @@
+"""Weights of classes, as the param ``classWeight`` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.data.statistics import Group, Statistics
+from sparkgd.exceptions import InvalidDataError, InvalidParamError
+
+Array = npt.NDArray[np.float64]
+
+BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """Factors of the sample weights by label; the effect is exactly that of a ``weightCol`` with the products.
+
+    Parameters
+    ----------
+    given : dict of int to float, or None
+        Factor of each label; labels that are not named have 1. None: ``W / (K * W_k)`` for the weight sum W_k of each
+        of K labels, so that every class weighs the same in total.
+    """
+
+    given: Mapping[int, float] | None
+
+    def of(self, groups: Mapping[Group, Statistics]) -> Array:
+        """The factors as an array indexed by label.
+
+        Raises
+        ------
+        InvalidDataError
+            If a factor is given for a label that the data do not have.
+        """
+        sums: dict[int, float] = {}
+        for group, part in groups.items():
+            sums[group.label] = sums.get(group.label, 0.0) + part.weight
+        factors = np.ones(max(sums) + 1)
+        if self.given is None:
+            total = sum(sums.values())
+            for label, weight in sums.items():
+                factors[label] = total / (len(sums) * weight) if weight > 0.0 else 0.0
+            return factors
+        unknown = sorted(set(self.given) - set(sums))
+        if unknown:
+            raise InvalidDataError(
+                f"classWeight names the label {unknown[0]}, which the data do not have: {sorted(sums)}"
+            )
+        for label, factor in self.given.items():
+            factors[label] = factor
+        return factors
+
+
+def to_class_weight(value: Any) -> str | dict[str, float]:
+    """Type converter of the param: ``balanced``, or a map from label to a non-negative weight (string keys, for JSON).
+
+    Raises
+    ------
+    TypeError
+        If the value is neither.
+    InvalidParamError
+        If a weight is negative or not finite, or a label is not an integer.
+    """
+    if value == BALANCED:
+        return BALANCED
+    if not isinstance(value, Mapping):
+        raise TypeError(f"classWeight must be {BALANCED!r} or a map from label to weight, not {value!r}")
+    weights = {}
+    for label, weight in value.items():
+        if float(label) != int(float(label)) or float(label) < 0:
+            raise InvalidParamError(f"classWeight: the label {label!r} is not a class; classes are integers from 0")
+        if not (np.isfinite(float(weight)) and float(weight) >= 0.0):
+            raise InvalidParamError(f"classWeight: the weight {weight!r} of label {label} must be finite and >= 0")
+        weights[str(int(float(label)))] = float(weight)
+    return weights
+
+
+def class_weights_of(value: str | dict[str, float] | None) -> ClassWeights | None:
+    """The weights that the param's value stands for."""
+    if value is None:
+        return None
+    return ClassWeights(None if isinstance(value, str) else {int(label): weight for label, weight in value.items()})
