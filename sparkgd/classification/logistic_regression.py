@@ -15,11 +15,12 @@ from pyspark.sql import functions as F
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses import LogisticLoss, Loss
+from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import BinaryModel, raw_prediction
 from sparkgd.ml.params import ScoringParams, matrix_of, with_accessors
+from sparkgd.ml.penalty_params import ElasticNetParams
 from sparkgd.ml.scoring import java_model
-from sparkgd.penalties import Penalty, elastic_net
 
 Array = npt.NDArray[np.float64]
 
@@ -100,12 +101,15 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
 
 
 @with_accessors
-class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticParams):
+class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticParams, ElasticNetParams, HasClassWeight):
     """Logistic regression for labels 0 and 1.
 
-    Minimises, as MLlib does, ``(1/W) sum_i w_i [log(1 + e^m_i) - y_i m_i] + regParam/2 sum_j s_j^2 b_j^2`` with s_j the
-    weighted unbiased standard deviation of column j if ``standardization`` is true, else 1. The intercept is not
-    penalised; a constant column gets the coefficient 0.
+    Minimises, as MLlib does,
+
+        (1/W) sum_i w_i [log(1 + e^m_i) - y_i m_i] + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
+
+    with a = ``elasticNetParam`` and s_j the weighted unbiased standard deviation of column j if ``standardization`` is
+    true, else 1. The intercept is not penalised; a constant column gets the coefficient 0.
 
     Parameters
     ----------
@@ -122,14 +126,10 @@ class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticPara
 
     def _set_own_defaults(self) -> None:
         _LogisticParams._set_own_defaults(self)
+        self._set_penalty_defaults()
 
     def _loss(self, statistics: Statistics) -> Loss:
         return LogisticLoss()
-
-    def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
-        columns = len(statistics.mean)
-        scale = statistics.deviation() if self.getOrDefault("standardization") else np.ones(columns)
-        return elastic_net(self.getOrDefault("regParam"), 0.0, np.tile(scale, outputs))
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LogisticRegressionModel:
         return LogisticRegressionModel(weights, intercepts)

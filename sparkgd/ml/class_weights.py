@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pyspark.ml.param import Params
 
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
+from sparkgd.ml.params import param
 
 Array = npt.NDArray[np.float64]
 
@@ -55,6 +57,16 @@ class ClassWeights:
         for label, factor in self.given.items():
             factors[label] = factor
         return factors
+
+
+class HasClassWeight(Params):
+    """Weights of classes."""
+
+    classWeight = param(
+        "classWeight",
+        "factor of the weights of each class's rows: 'balanced', or a map from label to factor; default: 1 for all",
+        lambda value: to_class_weight(value),  # defined below
+    )
 
 
 def to_class_weight(value: Any) -> str | dict[str, float]:

@@ -16,17 +16,19 @@ from pyspark.sql import DataFrame
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
 from sparkgd.losses.base import Loss
+from sparkgd.ml.class_weights import class_weights_of
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.datacheck import check_label
 from sparkgd.ml.params import Rule, TrainingParams, check_params, one_of, set_all, value_or_none
+from sparkgd.ml.penalty_params import column_penalty
 from sparkgd.ml.session import TrainingData, training_data
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
-from sparkgd.training.loop import Callback, Outcome, train
+from sparkgd.training.loop import Callback, Outcome, Task, train
 from sparkgd.training.progress import ProgressLine
-from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.setup import Prepared, TrainingSpec, prepare
 from sparkgd.training.stopping import Stopping
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -69,9 +71,9 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
     def _loss(self, statistics: Statistics) -> Loss:
         """The loss, given what is known of the data."""
 
-    @abstractmethod
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
         """The penalty of the flat weights."""
+        return column_penalty(self, statistics, outputs)
 
     @abstractmethod
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> ModelT:
@@ -86,12 +88,11 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         name = type(self).__name__
         with training_data(
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
-            self.getOrDefault("aggregationDepth"), name,
+            self.getOrDefault("aggregationDepth"), name, class_weights_of(value_or_none(self, "classWeight")),
         ) as data:  # fmt: skip
             loss = self._loss(data.statistics)
             check_label(data.statistics, self._columns(), loss)
-            prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine)
-            outcome = self._train(data, prepared.task)
+            prepared, outcome = self._solve(loss, data)
             summary = TrainingSummary(outcome, prepared, data)
         _report(name, outcome, self.getOrDefault("maxIter"))
         layout = prepared.task.objective.layout
@@ -100,7 +101,12 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         model._summary = summary  # type: ignore[attr-defined]
         return self._copyValues(model)
 
-    def _train(self, data: TrainingData, task: Any) -> Outcome:
+    def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
+        """Minimise the objective."""
+        prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine)
+        return prepared, self._train(data, prepared.task)
+
+    def _train(self, data: TrainingData, task: Task) -> Outcome:
         """Run the loop, with a progress line where asked for."""
         if not self.getOrDefault("progress"):
             return train(data.engine, [task], self._callbacks)[0]
@@ -129,7 +135,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
             loss=loss,
             penalty=self._penalty,
             fit_intercept=self.getOrDefault("fitIntercept"),
-            standardize=self.getOrDefault("standardization"),
+            standardize=value_or_none(self, "standardization") or False,
             solver=self._solver_settings(),
             stopping=Stopping(
                 max_iterations=self.getOrDefault("maxIter"),

@@ -21,9 +21,7 @@ from pyspark.ml.param.shared import (
     HasMaxBlockSizeInMB,
     HasMaxIter,
     HasPredictionCol,
-    HasRegParam,
     HasSeed,
-    HasStandardization,
     HasTol,
     HasValidationIndicatorCol,
     HasWeightCol,
@@ -206,9 +204,7 @@ class TrainingParams(
     HasValidationIndicatorCol,
     HasMaxIter,
     HasTol,
-    HasRegParam,
     HasFitIntercept,
-    HasStandardization,
     HasAggregationDepth,
     HasMaxBlockSizeInMB,
     HasSeed,
@@ -226,9 +222,7 @@ class TrainingParams(
             predictionCol="prediction",
             maxIter=100,
             tol=1e-6,
-            regParam=0.0,
             fitIntercept=True,
-            standardization=True,
             aggregationDepth=2,
             maxBlockSizeInMB=0.0,
             seed=0,
@@ -299,5 +293,5 @@ def check_params(instance: Params, rules: dict[str, Rule] | None = None) -> None
 
 
 def value_or_none(instance: Params, name: str) -> Any:
-    """A param's value, None where it has none."""
-    return instance.getOrDefault(name) if instance.isDefined(name) else None
+    """A param's value, None where it has none or the instance has no such param."""
+    return instance.getOrDefault(name) if instance.hasParam(name) and instance.isDefined(name) else None

@@ -15,7 +15,8 @@ from sparkgd.losses import Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params import Rule, ScoringParams, one_of, with_accessors
-from sparkgd.penalties import Penalty, elastic_net
+from sparkgd.ml.penalty_params import ElasticNetParams, column_penalty
+from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 
 Array = npt.NDArray[np.float64]
@@ -60,13 +61,16 @@ class LinearRegressionModel(_LinearParams, LinearModel):
 
 
 @with_accessors
-class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams):
+class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, ElasticNetParams):
     """Linear regression by least squares.
 
-    Minimises, as MLlib does, ``(1/2W) sum_i w_i (y_i - m_i)^2 + regParam / (2 sd_y) sum_j s_j^2 b_j^2`` with sd_y the
-    standard deviation of the label and s_j that of column j if ``standardization`` is true, else 1. The deviations are
-    the weighted unbiased ones, except where MLlib uses its ``normal`` solver (``solver`` ``normal``, or ``auto`` up to
-    4096 columns): there they divide by the weight sum.
+    Minimises, as MLlib does,
+
+        (1/2W) sum_i w_i (y_i - m_i)^2 + regParam [(1 - a)/(2 sd_y) sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
+
+    with a = ``elasticNetParam``, sd_y the standard deviation of the label and s_j that of column j if
+    ``standardization`` is true, else 1. The deviations are the weighted unbiased ones, except where MLlib uses its
+    ``normal`` solver (``solver`` ``normal``, or ``auto`` up to 4096 columns): there they divide by the weight sum.
 
     Parameters
     ----------
@@ -82,6 +86,7 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams):
 
     def _set_own_defaults(self) -> None:
         _LinearParams._set_own_defaults(self)
+        self._set_penalty_defaults()
 
     def _rules(self) -> dict[str, Rule]:
         return {"solver": one_of("auto", "normal", *SOLVERS)}
@@ -90,11 +95,10 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams):
         return SquaredLoss()
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
-        columns, solver = len(statistics.mean), self.getOrDefault("solver")
-        normal = solver == "normal" or (solver == "auto" and columns <= NORMAL_COLUMNS)
+        solver = self.getOrDefault("solver")
+        normal = solver == "normal" or (solver == "auto" and len(statistics.mean) <= NORMAL_COLUMNS)
         ddof = 0 if normal else 1
-        scale = statistics.deviation(ddof) if self.getOrDefault("standardization") else np.ones(columns)
-        return elastic_net(self.getOrDefault("regParam") / statistics.label_deviation(ddof), 0.0, scale)
+        return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.label_deviation(ddof))
 
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()

@@ -115,12 +115,12 @@ class _Run:
         objective = task.objective.total(state.value, state.point)
         self.objectives.append(objective)
         self.gradient_norms.append(state.residual)
-        self.held_out_losses.append(answer.held_out_loss)
+        self.held_out_losses.append(answer.held_out_loss(state.point))
         if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
             reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
-        if not answer.held_out_loss > min(self.held_out_losses):
+        if not self.held_out_losses[-1] > min(self.held_out_losses):
             self.coef = task.objective.coordinates.to_raw(state.point)
         if state.ending is None:
             stochastic = task.solver.is_stochastic
@@ -206,5 +206,5 @@ def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
         value, gradient = float(answer.reply.values[0]), answer.reply.gradients[0]
         run.objectives.append(run.task.objective.total(value, run.state.point))
         run.gradient_norms.append(float(np.linalg.norm(gradient)))
-        run.held_out_losses.append(answer.held_out_loss)
+        run.held_out_losses.append(answer.held_out_loss(run.state.point))
         run.seconds.append(time.perf_counter() - began)

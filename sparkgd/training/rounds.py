@@ -15,6 +15,8 @@ from sparkgd.kernels.hessian import HessianKernel, ProductKernel
 from sparkgd.solvers.base import GradientRequest, HessianRequest, ProductRequest, Reply, Request
 from sparkgd.training.objective import Objective
 
+Array = npt.NDArray[np.float64]
+
 
 class Engine(Protocol):
     """The only thing that knows where data lives."""
@@ -39,10 +41,25 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Reply to a question, and the mean loss of its held-out rows at the first point (nan without any)."""
+    """Reply to a question, and the mean loss of its held-out rows at each of its points.
+
+    Attributes
+    ----------
+    reply : Reply
+    points : ndarray (m, n)
+        The points, in solver coordinates.
+    held_out_losses : ndarray (m,)
+        nan without held-out rows.
+    """
 
     reply: Reply
-    held_out_loss: float
+    points: Array
+    held_out_losses: Array
+
+    def held_out_loss(self, point: Array) -> float:
+        """Held-out loss at the evaluated point that is nearest to ``point``: that which a line search accepted."""
+        nearest = int(np.argmin(np.linalg.norm(self.points - point, axis=1)))
+        return float(self.held_out_losses[nearest])
 
 
 def run_round(engine: Engine, questions: Sequence[Question], description: str = "") -> list[Answer]:
@@ -91,7 +108,7 @@ def _kernel(group: list[Question]) -> Kernel:
             )
 
 
-def _points(question: Question) -> npt.NDArray[np.float64]:
+def _points(question: Question) -> Array:
     assert isinstance(question.request, GradientRequest)
     return question.request.points
 
@@ -100,13 +117,13 @@ def _answers(group: list[Question], sums: Sums) -> list[Answer]:
     objective, request = group[0].objective, group[0].request
     match request:
         case HessianRequest(point):
-            return [Answer(objective.hessian_reply(point, sums), _held_out_loss(sums))]
-        case ProductRequest(_, directions):
-            return [Answer(objective.product_reply(directions, sums, group[0].weight_sum), np.nan)]
+            return [_answer(objective.hessian_reply(point, sums), point[None, :], sums)]
+        case ProductRequest(point, directions):
+            return [_answer(objective.product_reply(directions, sums, group[0].weight_sum), point[None, :], sums)]
         case GradientRequest():
             parts = _split(sums, [len(_points(q)) for q in group])
             return [
-                Answer(q.objective.gradient_reply(_points(q), part), _held_out_loss(part))
+                _answer(q.objective.gradient_reply(_points(q), part), _points(q), part)
                 for q, part in zip(group, parts, strict=True)
             ]
 
@@ -120,7 +137,8 @@ def _split(sums: Sums, counts: list[int]) -> list[Sums]:
     ]
 
 
-def _held_out_loss(sums: Sums) -> float:
-    if sums.held_out_value is None or sums.held_out_weight is None or not sums.held_out_weight[0] > 0.0:
-        return float("nan")
-    return float(sums.held_out_value[0] / sums.held_out_weight[0])
+def _answer(reply: Reply, points: Array, sums: Sums) -> Answer:
+    losses = np.full(len(points), np.nan)
+    if sums.held_out_value is not None and sums.held_out_weight is not None:
+        np.divide(sums.held_out_value, sums.held_out_weight, out=losses, where=sums.held_out_weight > 0.0)
+    return Answer(reply, points, losses)
