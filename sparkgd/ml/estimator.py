@@ -110,13 +110,9 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         """Run the loop, with a progress line where asked for."""
         if not self.getOrDefault("progress"):
             return train(data.engine, [task], self._callbacks)[0]
-        line = ProgressLine(type(self).__name__)
-        ending = ""
-        try:
+        with ProgressLine(type(self).__name__) as line:
             outcome = train(data.engine, [task], [*self._callbacks, line])[0]
-            ending = f"{outcome.ending.status.value}: {outcome.ending.reason}"
-        finally:
-            line.close(ending)
+            line.finish(outcome.ending)
         return outcome
 
     def _columns(self) -> InputColumns:

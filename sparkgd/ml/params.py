@@ -184,7 +184,7 @@ class HasStopping(Params):
         "stop when the loss on the rows of validationIndicatorCol has not improved for so many iterations (>= 1)",
         TypeConverters.toInt,
     )
-    progress = param("progress", "show a progress line on stderr", TypeConverters.toBoolean)
+    progress = param("progress", "show a progress line: in the notebook, else on stderr", TypeConverters.toBoolean)
 
 
 class HasOffset(Params):

@@ -11,23 +11,49 @@ if TYPE_CHECKING:
 
     from sparkgd.ml.summary import TrainingSummary
 
+OBJECTIVE, VALIDATION, GRADIENT = "tab:blue", "tab:orange", "0.6"
+
 
 def plot_history(summary: TrainingSummary, ax: Axes | None = None) -> Axes:
-    """Objective (and validation loss, where there is one) against iterations; see `TrainingSummary.plot`."""
+    """The curve of a fit, or one more curve on axes that the caller has; see `TrainingSummary.plot`."""
+    if ax is not None:
+        _draw(ax, summary.objectiveHistory, label=f"{summary.solver}, {summary.totalRounds} rounds")
+        ax.set(xlabel="iteration", ylabel="objective")
+        ax.legend(frameon=False)
+        return ax
     try:
         from matplotlib import pyplot
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    iterations = np.arange(len(summary.objectiveHistory))
-    ax.plot(iterations, summary.objectiveHistory, marker=".", label="objective")
+    _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    _draw(ax, summary.objectiveHistory, color=OBJECTIVE, label="objective")
     if summary.validationHistory:
-        ax.plot(iterations, summary.validationHistory, marker=".", label="validation loss")
-        ax.legend()
-    ax.set_xlabel("iteration")
-    ax.set_ylabel("objective")
-    ax.set_title(f"{summary.solver}, {summary.status} after {summary.totalRounds} rounds", fontsize="medium")
-    ax.grid(alpha=0.3)
-    ax.margins(x=0.02)
+        _draw(ax, summary.validationHistory, color=VALIDATION, label="validation loss")
+    _draw_gradient(ax, summary.gradientNormHistory)
+    ax.set(xlabel="iteration", ylabel="objective")
+    ax.set_title(f"{summary.solver}: {summary.status} after {summary.totalRounds} rounds", loc="left", fontsize=11)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.25)
     return ax
+
+
+def _draw(ax: Axes, values: list[float], label: str, color: str | None = None) -> None:
+    """One curve; single points are marked while they are few."""
+    ax.plot(np.arange(len(values)), values, color=color, label=label, marker="o" if len(values) <= 50 else "", ms=4)
+
+
+def _draw_gradient(ax: Axes, norms: list[float]) -> None:
+    """The gradient norm on a logarithmic axis at the right, behind the objective, and the legend of both."""
+    right = ax.twinx()
+    right.plot(np.arange(len(norms)), norms, color=GRADIENT, linestyle="--", label="gradient norm (right)")
+    if max(norms, default=0.0) > 0.0:
+        right.set_yscale("log")
+    right.set_ylabel("gradient norm", color="0.4")
+    right.tick_params(axis="y", which="both", colors="0.4")
+    right.spines["top"].set_visible(False)
+    ax.spines["top"].set_visible(False)
+    handles = [*ax.get_lines(), *right.get_lines()]
+    ax.legend(handles, [str(line.get_label()) for line in handles], frameon=False)
+    ax.set_zorder(right.get_zorder() + 1)
+    ax.patch.set_visible(False)

@@ -66,12 +66,17 @@ class TrainingSummary:
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the objective against iterations.
+        """Draw objective, validation loss (where there is one) and gradient norm against iterations.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to add the objective's curve to, labelled with the solver, so that fits can be compared; a new figure
+            with all curves by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
 
         Raises
         ------

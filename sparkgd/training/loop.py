@@ -30,6 +30,8 @@ class Record:
         Rounds so far and iterations completed; a round of a line search may complete none.
     objective, gradient_norm, held_out_loss : float
         At the current point; ``held_out_loss`` is nan without validation rows.
+    gradient_limit : float
+        The gradient norm at which the fit has converged; nan where that is no test.
     seconds : float
         Duration of the round.
     max_iterations : int
@@ -41,6 +43,7 @@ class Record:
     iteration: int
     objective: float
     gradient_norm: float
+    gradient_limit: float
     held_out_loss: float
     seconds: float
     max_iterations: int
@@ -134,10 +137,16 @@ class _Run:
             iteration=self.state.iteration,
             objective=self.objectives[-1] if self.objectives else np.nan,
             gradient_norm=self.gradient_norms[-1] if self.gradient_norms else np.nan,
+            gradient_limit=self._gradient_limit(),
             held_out_loss=self.held_out_losses[-1] if self.held_out_losses else np.nan,
             seconds=self.seconds[-1],
             max_iterations=self.task.stopping.max_iterations,
         )
+
+    def _gradient_limit(self) -> float:
+        if self.task.solver.is_stochastic or not self.objectives:
+            return np.nan
+        return self.task.stopping.gradient_limit(self.objectives)
 
     def outcome(self) -> Outcome:
         ending = self.state.ending

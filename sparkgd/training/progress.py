@@ -2,42 +2,103 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TextIO
+import math
+import time
+import warnings
+from types import TracebackType
+from typing import Any
 
+from sparkgd.solvers.base import Ending
 from sparkgd.training.loop import Record
+from sparkgd.training.screen import Screen, current_screen
 
-WIDTH = 24
+EXPENDABLE = ("seconds", "round", "name", "bar", "gradient")
+"""What a line too long for its screen leaves out, in this order."""
 
 
 class ProgressLine:
-    """Callback that rewrites one line per round: bar, iteration, objective, gradient norm, seconds a round.
+    """Callback that shows a bar, iteration, objective, gradient norm and seconds a round on one line.
 
-    Works in terminals and in notebooks, which both honour a carriage return.
+    The bar shows how far the gradient norm has come, on a logarithmic scale, from where it was at the start to where
+    the fit has converged; or the share of the iterations, if that is more. A context manager: while it is open, Python
+    warnings get lines of their own.
+
+    Parameters
+    ----------
+    name : str
+        Of what is trained.
+    screen : Screen, optional
+        Where to show it; by default the notebook, the terminal or the log that stderr goes to.
     """
 
-    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+    def __init__(self, name: str, screen: Screen | None = None) -> None:
         self._name = name
-        self._stream = stream
-        self._length = 0
+        self._screen = current_screen() if screen is None else screen
+        self._record: Record | None = None
+        self._first_norm = math.nan
+        self._done = 0.0
+        self._shown_at = -math.inf
+        self._ending = ""
+
+    def __enter__(self) -> ProgressLine:
+        self._show_warning = warnings.showwarning
+        warnings.showwarning = self._warn  # type: ignore[assignment]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        warnings.showwarning = self._show_warning
+        if self._record is not None:
+            self._screen.show(self._line(self._record))
+        self._screen.end(self._ending)
 
     def __call__(self, record: Record) -> None:
-        """Rewrite the line."""
-        done = min(max(record.iteration, 0) / max(record.max_iterations, 1), 1.0)
-        bar = "#" * round(WIDTH * done)
-        line = (
-            f"{self._name} [{bar:<{WIDTH}}] iteration {max(record.iteration, 0)}/{record.max_iterations}, "
-            f"round {record.round}, objective {record.objective:.6g}, gradient {record.gradient_norm:.2e}, "
-            f"{record.seconds:.2f} s/round"
-        )
-        self._write("\r" + line.ljust(self._length))
-        self._length = len(line)
+        """Show the state after a round, unless the last line is too recent."""
+        self._record = record
+        self._done = max(self._done, self._share(record))
+        now = time.monotonic()
+        if now - self._shown_at >= self._screen.interval:
+            self._shown_at = now
+            self._screen.show(self._line(record))
 
-    def close(self, ending: str = "") -> None:
-        """End the line, with the fit's ending."""
-        self._write(f"\n{ending}\n" if ending else "\n")
+    def finish(self, ending: Ending) -> None:
+        """Say how the fit ended, below the line."""
+        self._ending = f"{ending.status.value}: {ending.reason}"
 
-    def _write(self, text: str) -> None:
-        stream = sys.stderr if self._stream is None else self._stream
-        stream.write(text)
-        stream.flush()
+    def _share(self, record: Record) -> float:
+        """How much of the way is done, from 0 to 1."""
+        done = max(record.iteration, 0) / max(record.max_iterations, 1)
+        norm, limit = record.gradient_norm, record.gradient_limit
+        if math.isnan(self._first_norm):
+            self._first_norm = norm
+        if norm <= limit:
+            return 1.0
+        if 0.0 < limit < self._first_norm < math.inf and norm < math.inf:
+            done = max(done, math.log(self._first_norm / norm) / math.log(self._first_norm / limit))
+        return min(done, 1.0)
+
+    def _line(self, record: Record) -> str:
+        """The most important parts that the screen has room for, of steady width so that they do not jump."""
+        screen, most = self._screen, str(record.max_iterations)
+        parts = {
+            "name": self._name,
+            "bar": f"[{screen.bar_mark * round(screen.bar_length * self._done):<{screen.bar_length}}]",
+            "iteration": f"iteration {max(record.iteration, 0):>{len(most)}}/{most}",
+            "objective": f"objective {record.objective:<9.6g}",
+            "gradient": f"gradient {record.gradient_norm:.1e}",
+            "round": f"round {record.round}",
+            "seconds": f"{record.seconds:.3f} s/round",
+        }
+        if not screen.bar_length:
+            del parts["bar"]
+        for name in EXPENDABLE:
+            if len("  ".join(parts.values())) > screen.width:
+                parts.pop(name, None)
+        return "  ".join(parts.values())[: screen.width]
+
+    def _warn(self, *arguments: Any) -> None:
+        """Replacement of ``warnings.showwarning``: the warning first, then the line again below it."""
+        self._screen.clear()
+        self._shown_at = -math.inf
+        self._show_warning(*arguments)

@@ -58,11 +58,15 @@ class Stopping:
             return Ending(Status.MAX_SECONDS, f"maxSeconds={self.max_seconds:g} passed before convergence")
         return None
 
+    def gradient_limit(self, objectives: Sequence[float]) -> float:
+        """The residual at which the fit has converged."""
+        return self.tol * float(np.sqrt(max(abs(objectives[-1]), abs(objectives[0]))))
+
     def _converged(self, state: State, objectives: Sequence[float]) -> str | None:
         if self.tol <= 0.0:
             return None
         current = objectives[-1]
-        limit = self.tol * float(np.sqrt(max(abs(current), abs(objectives[0]))))
+        limit = self.gradient_limit(objectives)
         if state.residual <= limit:
             return f"gradient norm {state.residual:.3g} <= {limit:.3g}"
         limit = 0.1 * self.tol * abs(current)
