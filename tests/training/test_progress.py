@@ -1,0 +1,178 @@
+"""The progress line: fits its screen, moves towards convergence, makes way for warnings."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pty
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+
+import pytest
+
+from sparkgd.solvers.base import Ending, Status
+from sparkgd.training.loop import Record
+from sparkgd.training.progress import ProgressLine
+from sparkgd.training.screen import Log, Terminal, current_screen
+
+START = Record(0, 1, 0, 0.6931472, 1.0, 1e-6, math.nan, 0.01, 100)
+
+
+@dataclass
+class FakeScreen:
+    """Remembers what it was told to show."""
+
+    width: int = 200
+    interval: float = 0.0
+    bar_length: int = 10
+    bar_mark: str = "#"
+    shown: list[str] = field(default_factory=list)
+
+    def show(self, line: str) -> None:
+        self.shown.append(line)
+
+    def clear(self) -> None:
+        self.shown.append("(cleared)")
+
+    def end(self, ending: str) -> None:
+        self.shown.append(ending)
+
+
+def after(iteration: int, gradient_norm: float) -> Record:
+    return replace(START, round=iteration + 1, iteration=iteration, gradient_norm=gradient_norm)
+
+
+def bars(screen: FakeScreen) -> list[int]:
+    return [line.count("#") for line in screen.shown if "[" in line]
+
+
+def test_bar_follows_the_logarithm_of_the_gradient_norm_and_never_goes_back() -> None:
+    screen = FakeScreen()
+    line = ProgressLine("Fit", screen)
+    for iteration, norm in enumerate([1.0, 1e-3, 1e-1, 1e-5, 9e-7]):
+        line(after(iteration, norm))
+    assert bars(screen) == [0, 5, 5, 8, 10]
+
+
+@pytest.mark.parametrize("limit", [math.nan, 0.0])
+def test_bar_follows_the_iterations_where_the_gradient_is_no_test(limit: float) -> None:
+    screen = FakeScreen()
+    line = ProgressLine("Fit", screen)
+    for iteration in (0, 50, 100):
+        line(replace(after(iteration, 1e-9), gradient_limit=limit))
+    assert bars(screen) == [0, 5, 10]
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf, 0.0])
+def test_extreme_gradient_norms_do_not_break_the_line(norm: float) -> None:
+    screen = FakeScreen()
+    line = ProgressLine("Fit", screen)
+    line(after(0, norm))
+    line(after(1, 1e-3))
+    line(after(2, norm))
+    assert all(0 <= bar <= 10 for bar in bars(screen))
+
+
+@pytest.mark.parametrize("width", [10, 30, 50, 79, 99, 140])
+def test_line_never_exceeds_the_width_and_keeps_the_most_important(width: int) -> None:
+    screen = FakeScreen(width=width)
+    ProgressLine("LogisticRegression", screen)(replace(after(99, 1.234e-123), objective=-1.2345678e-200))
+    (line,) = screen.shown
+    assert len(line) <= width
+    assert line.startswith("iteration" if width < 79 else ("[", "LogisticRegression"))
+    assert ("s/round" in line) == (width == 140)
+
+
+def test_lines_of_a_fit_have_the_same_length() -> None:
+    screen = FakeScreen()
+    line = ProgressLine("Fit", screen)
+    line(after(9, 1e-2))
+    line(replace(after(100, 1e-12), objective=0.6, round=99))
+    assert len(screen.shown[0]) == len(screen.shown[1])
+
+
+def test_interval_skips_lines_but_the_last_state_is_shown_at_the_end() -> None:
+    screen = FakeScreen(interval=1000.0)
+    with ProgressLine("Fit", screen) as line:
+        for iteration in range(5):
+            line(after(iteration, 0.1**iteration))
+        line.finish(Ending(Status.CONVERGED, "small enough"))
+    first, last, ending = screen.shown
+    assert "iteration   0/100" in first
+    assert "iteration   4/100" in last
+    assert ending == "converged: small enough"
+
+
+def test_a_fit_that_fails_ends_its_line() -> None:
+    screen = FakeScreen()
+    before = warnings.showwarning
+
+    def fail() -> None:
+        with ProgressLine("Fit", screen) as line:
+            line(START)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert screen.shown[-1] == ""
+    assert warnings.showwarning is before
+
+
+def test_a_warning_gets_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = FakeScreen(interval=1000.0)
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *rest: screen.shown.append(f"warning: {message}"))
+    with ProgressLine("Fit", screen) as line:
+        line(after(0, 1.0))
+        warnings.warn("beware", UserWarning, stacklevel=1)
+        line(after(1, 0.1))
+    assert screen.shown[1:3] == ["(cleared)", "warning: beware"]
+    assert "iteration   1/100" in screen.shown[3], "the line must come back at once"
+
+
+def test_log_prints_whole_lines_and_repeats_none() -> None:
+    stream = io.StringIO()
+    with ProgressLine("Fit", Log(stream)) as line:
+        line(START)
+        line.finish(Ending(Status.MAX_ITERATIONS, "enough"))
+    assert "\r" not in stream.getvalue()
+    assert stream.getvalue().splitlines() == [
+        "Fit  iteration   0/100  objective 0.693147   gradient 1.0e+00  round 1  0.010 s/round",
+        "max iterations: enough",
+    ]
+
+
+@pytest.fixture
+def narrow_terminal() -> Iterator[tuple[int, TextIO]]:
+    """Both ends of a pseudo-terminal of 60 columns."""
+    reader, writer = pty.openpty()
+    subprocess.run(["stty", "cols", "60", "rows", "20"], stdin=writer, check=True)
+    with open(writer, "w", encoding="utf-8") as stream:
+        yield reader, stream
+    os.close(reader)
+
+
+def test_terminal_line_fits_its_columns_and_leaves_nothing_of_longer_lines(narrow_terminal: tuple[int, TextIO]) -> None:
+    reader, stream = narrow_terminal
+    screen = Terminal(stream)
+    assert screen.width == 59
+    screen.show("a long line")
+    screen.show("short")
+    screen.clear()
+    screen.show("again")
+    screen.end("done")
+    stream.flush()
+    assert os.read(reader, 4096).decode() == (
+        "\ra long line" + "\rshort      " + "\r     \r" + "\ragain" + "\r\ndone\r\n"
+    )
+
+
+def test_screen_is_a_terminal_or_a_log(monkeypatch: pytest.MonkeyPatch, narrow_terminal: tuple[int, TextIO]) -> None:
+    monkeypatch.setattr(sys, "stderr", narrow_terminal[1])
+    assert isinstance(current_screen(), Terminal)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert isinstance(current_screen(), Log)
