@@ -67,6 +67,16 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         self._callbacks = tuple(callbacks)
         return self
 
+    def checkParams(self) -> None:
+        """Check the value of every param, as ``fit`` does before it looks at the data.
+
+        Raises
+        ------
+        InvalidParamError
+            If a value is not allowed.
+        """
+        check_params(self, self._rules())
+
     @abstractmethod
     def _loss(self, statistics: Statistics) -> Loss:
         """The loss, given what is known of the data."""
@@ -84,7 +94,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         return {"solver": one_of("auto", *SOLVERS)}
 
     def _fit(self, dataset: DataFrame) -> ModelT:
-        check_params(self, self._rules())
+        self.checkParams()
         name = type(self).__name__
         with training_data(
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
