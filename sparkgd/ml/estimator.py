@@ -171,11 +171,10 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         rows, intercepts = value_or_none(self, "initialCoefficients"), value_or_none(self, "initialIntercept")
         if rows is None and intercepts is None:
             return None
-        shape = (loss.num_outputs, len(data.statistics.mean))
-        if intercepts is not None and len(intercepts) != loss.num_outputs:
-            raise InvalidParamError(
-                f"initialIntercept has {len(intercepts)} values, but the data need {loss.num_outputs}"
-            )
+        outputs = loss.num_outputs - loss.num_scalars
+        shape = (outputs, len(data.statistics.mean))
+        if intercepts is not None and len(intercepts) != outputs:
+            raise InvalidParamError(f"initialIntercept has {len(intercepts)} values, but the data need {outputs}")
         weights = np.zeros(shape) if rows is None else np.asarray(rows)
         return weights, None if intercepts is None else np.asarray(intercepts)
 
