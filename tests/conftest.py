@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support")
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 

@@ -66,10 +66,16 @@ class BlockHandle:
     fingerprint: int = 0
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Every length of feature vector that was met."""
+        return (self.width, *self.ragged)
+
+    @property
     def num_bytes(self) -> int:
         """Size of the block's arrays."""
         per_value = np.dtype(self.dtype).itemsize + (0 if self.dense else 4)
-        return self.stored * per_value + self.rows * (16 + 8 * (not self.dense) + 9 * len(self.extras))
+        per_row = 16 + 8 * ("offset" in self.extras) + ("fold" in self.extras)
+        return self.stored * per_value + self.rows * per_row + (0 if self.dense else 8 * (self.rows + 1))
 
 
 def local_directory(name: str) -> Path:
@@ -214,15 +220,13 @@ _open: OrderedDict[str, Block] = OrderedDict()
 
 def open_block(handle: BlockHandle, first_row: int) -> Block:
     """`map_block`, remembered by this process: a mapping that stays saves the page faults of every further round."""
-    if handle.path in _open and os.path.isdir(handle.path):
-        return _open[handle.path]
     for path in [path for path in _open if not os.path.isdir(path)]:
         del _open[path]
-    block = map_block(handle, first_row)
-    _open[handle.path] = block
-    if len(_open) > _OPEN_LIMIT:
-        _open.popitem(last=False)
-    return block
+    if handle.path not in _open:
+        _open[handle.path] = map_block(handle)
+        if len(_open) > _OPEN_LIMIT:
+            _open.popitem(last=False)
+    return replace(_open[handle.path], first_row=first_row)
 
 
 def fingerprint(block: Block) -> int:
@@ -241,9 +245,9 @@ def fingerprint(block: Block) -> int:
         for chunk in block.chunks():
             columns = _bits(chunk.features.dense()).sum(axis=0, dtype=np.uint64)
             total += int(np.sum(columns * odd, dtype=np.uint64))
-    for salt, values in ((3, block.label), (5, block.weight), (7, block.offset)):
+    for salt, values in ((3, block.label), (5, block.weight), (7, block.offset), (9, block.fold)):
         if values is not None:
-            total += salt * int(np.sum(_bits(values), dtype=np.uint64))
+            total += salt * int(np.sum(_bits(values.astype(np.float64, copy=False)), dtype=np.uint64))
     return (total + block.rows) % 2**64
 
 

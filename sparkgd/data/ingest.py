@@ -85,18 +85,22 @@ class Packed:
         return dict(sorted(merged.items()))
 
     def blocks(self) -> list[Block]:
-        """The blocks themselves, in order and numbered through; all of them must have been shipped by ingest."""
+        """The blocks themselves, in order and numbered through; one job fetches those that ingest did not ship."""
+        found = {index: part.block for index, part in self.partitions.items()}
+        rest = [index for index, block in found.items() if block is None]
+        if rest:
+            found.update(self.handles.context.runJob(self.handles.mapPartitionsWithIndex(_fetch), list, rest))
         blocks, rows = [], 0
-        for index in sorted(self.partitions):
-            block = self.partitions[index].block
-            assert block is not None, "this partition was too large to be shipped"
+        for _, block in sorted(found.items()):
+            assert block is not None
             blocks.append(replace(block, first_row=rows))
             rows += block.rows
         return blocks
 
     def release(self) -> None:
-        """Drop the cached handles and every block file."""
-        _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
+        """Drop the cached handles and every block file; a second call finds nothing to do."""
+        if self.handles.is_cached:
+            _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
 def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -> Packed:
@@ -110,7 +114,8 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -
     dtype : str
         Storage type of the features.
     ship_bytes : int
-        Blocks of at most this size are returned with their statistics, so that small data need no second job.
+        Blocks are returned with their statistics, so that small data need no second job, while each is at most its
+        share of this size; so the driver never receives more, however many partitions there are.
     by_label : bool
         Whether to keep the statistics of each label apart, as class weights need.
     """
@@ -124,7 +129,8 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        found = handles.mapPartitionsWithIndex(_inspector(ship_bytes, by_label)).collect()
+        share = ship_bytes // max(handles.getNumPartitions(), 1)
+        found = handles.mapPartitionsWithIndex(_inspector(share, by_label)).collect()
     except BaseException:
         _release(handles, name, None)
         raise
@@ -163,6 +169,12 @@ def _inspector(
             yield index, PackedPartition(handle, statistics_of(block, by_label), seconds, shipped)
 
     return inspect
+
+
+def _fetch(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Block]]:
+    """For ``mapPartitionsWithIndex`` over handles: the blocks' rows. Runs on executors."""
+    for handle, _ in read_handles(rows):
+        yield index, map_block(handle)
 
 
 def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:

@@ -98,7 +98,7 @@ class Statistics:
 
     def _divisor(self, ddof: int) -> float:
         """``W - sum w^2 / W`` (unbiased) or ``W``; infinite where a single row leaves nothing to divide by."""
-        divisor = self.weight - (self.weight_squares / self.weight if ddof else 0.0)
+        divisor = self.weight - (self.weight_squares / (self.weight or 1.0) if ddof else 0.0)
         return divisor if divisor > 0.0 else np.inf
 
     @property
@@ -140,7 +140,8 @@ def statistics_of(block: Block, by_label: bool = False) -> dict[Group, Statistic
     found: dict[Group, Statistics] = {}
     for chunk in block.chunks():
         for group, part in _groups(chunk, by_label):
-            statistics = _of_chunk(part)
+            with np.errstate(invalid="ignore", over="ignore"):  # counted as problems, not warned about
+                statistics = _of_chunk(part)
             found[group] = found[group] + statistics if group in found else statistics
     return found
 
@@ -171,9 +172,10 @@ def _of_chunk(chunk: Block) -> Statistics:
     sums, squares = chunk.features.column_sums(weight)
     bad_columns: frozenset[int] = frozenset()
     if not (np.isfinite(sums).all() and np.isfinite(squares).all()):
-        count, bad_columns = _not_finite(chunk)
-        if count:
-            problems[("features", "NaN or infinite")] = count
+        bad_rows, columns = chunk.features.not_finite()  # empty where the sums overflowed
+        bad_columns = frozenset(int(j) for j in columns)
+        if len(bad_rows):
+            problems[("features", "NaN or infinite")] = len(bad_rows)
     divisor = total_weight or 1.0
     label_mean = float(weight @ label) / divisor
     integer = bool(np.all(label[used] == np.floor(label[used])))
@@ -203,17 +205,6 @@ def _problems(chunk: Block) -> dict[tuple[str, str], int]:
     if chunk.offset is not None:
         counts[("offset", "NaN or infinite")] = np.count_nonzero(~np.isfinite(chunk.offset))
     return {key: int(count) for key, count in counts.items() if count}
-
-
-def _not_finite(chunk: Block) -> tuple[int, frozenset[int]]:
-    """Rows, and columns, that hold NaN or an infinite value; sums may also have overflowed, with neither."""
-    bad_rows, bad_columns = 0, set[int]()
-    for row in range(chunk.rows):
-        values = chunk.features.take(np.array([row])).dense()[0]
-        if not np.isfinite(values).all():
-            bad_rows += 1
-            bad_columns.update(int(j) for j in np.flatnonzero(~np.isfinite(values)))
-    return bad_rows, frozenset(bad_columns)
 
 
 def _class_weights(label: Array, weight: Array) -> dict[int, float]:

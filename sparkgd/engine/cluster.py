@@ -87,12 +87,13 @@ class ClusterEngine:
         if missing:
             source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload))
             by_partition.update(source.context.runJob(source, list, missing))
-        return combine([by_partition[index] for index in self._indices], self._depth)
+        return combine([partial for _, partial in sorted(by_partition.items())], self._depth)
 
     def _tree(self, partials: RDD[Any]) -> RDD[Any]:
         """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
         ranks = {index: rank for rank, index in enumerate(self._indices)}
-        level = partials.map(lambda pair: (ranks[pair[0]], pair[1]))
+        # A partition that ingest found empty has no rank; its rows show in the fingerprint.
+        level = partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
         count = len(ranks)
         for size in levels(count, self._depth):
             count = -(-count // size)
@@ -110,7 +111,7 @@ def _scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
         work = _work(payload)
         for handle, _ in read_handles(rows):
             try:
-                block = open_block(handle, work.first_rows[index])
+                block = open_block(handle, work.first_rows.get(index, 0))
             except FileNotFoundError:
                 yield index, work.nothing(index)
             else:
@@ -126,7 +127,7 @@ def _source_scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
         work = _work(payload)
         for handle, _ in read_handles(rows):
             try:
-                yield index, work.scan(map_block(handle, work.first_rows[index]), handle.fingerprint)
+                yield index, work.scan(map_block(handle, work.first_rows.get(index, 0)), handle.fingerprint)
             finally:
                 shutil.rmtree(handle.path, ignore_errors=True)
 

@@ -31,5 +31,5 @@ def combine(partials: Sequence[Partial], depth: int) -> Partial:
 
 
 def add_all(partials: Sequence[Partial]) -> Partial:
-    """Left fold of ``+``."""
-    return reduce(add, partials)
+    """Left fold of ``+``; for none at all a partial without sums, whose fingerprint is that of no rows."""
+    return reduce(add, partials) if partials else Partial(())

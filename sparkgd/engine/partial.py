@@ -55,14 +55,10 @@ class Work:
     first_rows: dict[int, int]
 
     def scan(self, block: Block, fingerprint: int = 0) -> Partial:
-        """Run every kernel over a block.
-
-        A line search may try points so far away that sums overflow: inf and nan are answers there, not accidents.
-        """
+        """Run every kernel over a block."""
         if self.class_weights is not None:
             block = block.reweighted(self.class_weights)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
+        return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
 
     def nothing(self, partition: int) -> Partial:
         """What stands for a partition whose block is missing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels.features import Features, row_ranges
+from sparkgd.kernels.features import Features, dense_chunk_rows, row_ranges
 
 Array = npt.NDArray[np.float64]
 
@@ -44,7 +44,14 @@ class Block:
 
     def chunks(self) -> Iterator[Block]:
         """The block in row chunks that fit the CPU's cache, in order."""
-        for start, stop in row_ranges(self.features):
+        return self._chunks(self.features.chunk_rows())
+
+    def dense_chunks(self) -> Iterator[Block]:
+        """The same in row chunks that still fit when their features are made dense."""
+        return self._chunks(dense_chunk_rows(self.features.num_features))
+
+    def _chunks(self, step: int) -> Iterator[Block]:
+        for start, stop in row_ranges(self.features, step):
             yield Block(
                 self.features.slice(start, stop),
                 self.label[start:stop],

@@ -63,6 +63,10 @@ class Features(Protocol):
         """Weighted sum of each column, and its weighted sum of squares about the column's mean."""
         ...
 
+    def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Rows and columns that hold a NaN or an infinite value, each named once."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DenseFeatures:
@@ -83,7 +87,7 @@ class DenseFeatures:
         return int(self.values.size)
 
     def chunk_rows(self) -> int:
-        return max(CHUNK_BYTES // (8 * max(self.num_features, 1)), 16)
+        return dense_chunk_rows(self.num_features)
 
     def slice(self, start: int, stop: int) -> DenseFeatures:
         return DenseFeatures(np.asarray(self.values[start:stop], dtype=np.float64))
@@ -107,6 +111,10 @@ class DenseFeatures:
         centred = values - mean
         np.square(centred, out=centred)
         return total, weight @ centred
+
+    def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        bad = ~np.isfinite(self.values)
+        return np.flatnonzero(bad.any(axis=1)), np.flatnonzero(bad.any(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,11 @@ class CsrFeatures:
         squares = self._bincount(row_weight * np.square(values - mean[self.indices]))
         return total, squares + np.maximum(weight_sum - stored_weight, 0.0) * np.square(mean)
 
+    def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        bad = np.flatnonzero(~np.isfinite(self.values))
+        rows = np.searchsorted(self.indptr, bad, side="right") - 1
+        return np.unique(rows), np.unique(self.indices[bad]).astype(np.intp)
+
     def _bincount(self, values: Array) -> Array:
         return np.asarray(np.bincount(self.indices, weights=values, minlength=self.width), dtype=np.float64)
 
@@ -176,8 +189,12 @@ class CsrFeatures:
         return sparse.csr_array((self.values, self.indices, self.indptr), shape=(self.rows, self.width))
 
 
-def row_ranges(features: Features) -> Iterator[tuple[int, int]]:
-    """Start and stop of each cache-sized row chunk."""
-    step = features.chunk_rows()
+def dense_chunk_rows(num_features: int) -> int:
+    """Rows of a cache-sized chunk that is, or is made, dense."""
+    return max(CHUNK_BYTES // (8 * max(num_features, 1)), 16)
+
+
+def row_ranges(features: Features, step: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of row chunks of ``step`` rows."""
     for start in range(0, features.rows, step):
         yield start, min(start + step, features.rows)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.gradient import GradientKernel, add_offset
+from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
@@ -19,7 +19,8 @@ Array = npt.NDArray[np.float64]
 def _raw_prediction(chunk: Block, layout: CoefLayout, coef: Array) -> Array:
     """Raw predictions of shape (rows,), or (rows, K) with K outputs."""
     raw = chunk.features.dot(np.ascontiguousarray(layout.weights(coef).T)) + layout.intercepts(coef)
-    add_offset(raw, chunk, layout)
+    if chunk.offset is not None:
+        raw += chunk.offset[:, None]
     return raw[:, 0] if layout.num_outputs == 1 else raw
 
 
@@ -44,9 +45,9 @@ class HessianKernel:
 
     def __call__(self, block: Block) -> Sums:
         layout = self.layout
-        outputs, columns = layout.num_outputs, layout.num_features + int(layout.num_intercepts > 0)
+        outputs, columns = layout.num_outputs, layout.num_features + int(layout.fit_intercept)
         hessian = np.zeros((outputs, outputs, columns, columns))
-        for chunk in block.chunks():
+        for chunk in block.dense_chunks():
             raw = _raw_prediction(chunk, layout, self.point)
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
             curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
@@ -61,20 +62,22 @@ class HessianKernel:
 
 def _design(chunk: Block, layout: CoefLayout) -> Array:
     values = chunk.features.dense()
-    return np.column_stack([values, np.ones(chunk.rows)]) if layout.num_intercepts else values
+    return np.column_stack([values, np.ones(chunk.rows)]) if layout.fit_intercept else values
 
 
 def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
     """Blocks (K, K, p + 1, p + 1), upper triangle filled, as one symmetric matrix in the order of a coef."""
-    outputs, p, columns = layout.num_outputs, layout.num_features, blocks.shape[2]
+    outputs, p = layout.num_outputs, layout.num_features
     for k in range(outputs):
         for other in range(k):
             blocks[k, other] = blocks[other, k].T
-    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * columns, -1)
+    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * blocks.shape[2], -1)
+    columns = blocks.shape[2]
     starts = np.arange(outputs) * columns
-    weights = (starts[: layout.num_linear, None] + np.arange(p)).reshape(-1)
-    order = np.concatenate([weights, starts[outputs - layout.num_intercepts :] + p])
-    return np.asarray(flat[np.ix_(order, order)])
+    order = (starts[:, None] + np.arange(p)).reshape(-1)
+    if layout.fit_intercept:
+        order = np.concatenate([order, starts + p])
+    return flat[np.ix_(order, order)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class GramKernel:
 
     def __call__(self, block: Block) -> Sums:
         gram = np.zeros((len(self.center), len(self.center)))
-        for chunk in block.chunks():
+        for chunk in block.dense_chunks():
             root = np.sqrt(_row_weights(chunk, self.held_out))
             values = (chunk.features.dense() - self.center) * self.scale * root[:, None]
             gram += values.T @ values

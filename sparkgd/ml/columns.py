@@ -25,7 +25,13 @@ class InputColumns:
     def role_names(self) -> dict[str, str]:
         """The user's name of each column role, for messages."""
         features = self.features if isinstance(self.features, str) else "featuresCols"
-        names = {"features": features, "label": self.label, "weight": self.weight, "offset": self.offset}
+        names = {
+            "features": features,
+            "label": self.label,
+            "weight": self.weight,
+            "offset": self.offset,
+            "fold": self.validation,
+        }
         return {role: name for role, name in names.items() if name is not None}
 
     def feature_name(self, index: int) -> str:

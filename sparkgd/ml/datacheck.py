@@ -15,6 +15,7 @@ ADVICE = {
     "label": "drop these rows before fit",
     "weight": "weights must be finite and not negative",
     "offset": "drop these rows before fit",
+    "fold": "say true or false for every row",
 }
 
 
@@ -31,9 +32,9 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         nulls = sum(part.handle.nulls.get(role, 0) for part in parts)
         if nulls:
             raise _bad_rows(role, names[role], nulls, "null")
-    if not any(part.handle.rows for part in parts):
+    widths = {width for part in parts if part.handle.rows or part.handle.ragged for width in part.handle.widths}
+    if not widths:
         raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
-    widths = {part.handle.width for part in parts if part.handle.rows}.union(*(part.handle.ragged for part in parts))
     if len(widths) > 1:
         lengths = ", ".join(str(width) for width in sorted(widths)[:10])
         raise InvalidDataError(

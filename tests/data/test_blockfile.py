@@ -1,0 +1,155 @@
+"""Block files hold the rows that were packed, and nothing stays behind after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sparkgd.data import blockfile
+from sparkgd.data.blockfile import fingerprint, map_block, open_block, pack
+from sparkgd.data.columns import RowBatch, read_batch
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.losses import LogisticLoss
+from tests.support.blocks import as_csr, random_block
+
+RNG = np.random.default_rng(0)
+MATRIX = RNG.normal(size=(40, 6))
+SPARSE = MATRIX * (RNG.random((40, 6)) < 0.2)
+SPARSE[[0, 7, 39]] = 0.0
+LABEL, WEIGHT, OFFSET = RNG.normal(size=40), RNG.random(40), RNG.normal(size=40)
+FOLD = RNG.integers(0, 2, 40)
+
+
+def batches(matrix: np.ndarray, size: int = 15, extras: bool = True, sparse: bool = False) -> Iterator[RowBatch]:
+    for start in range(0, len(matrix), size):
+        rows = slice(start, start + size)
+        columns = {"label": LABEL[rows]}
+        if extras:
+            columns |= {"weight": WEIGHT[rows], "offset": OFFSET[rows], "fold": FOLD[rows].astype(float)}
+        if sparse:
+            stored = [np.flatnonzero(row) for row in matrix[rows]]
+            columns["features"] = [row[index] for row, index in zip(matrix[rows], stored, strict=True)]
+            columns["indices"] = pa.array([index.tolist() for index in stored], pa.list_(pa.int32()))
+            columns["size"] = pa.array([6] * len(stored), pa.int32())
+        else:
+            columns["features"] = list(matrix[rows])
+        yield read_batch(pa.RecordBatch.from_pydict({name: pa.array(column) for name, column in columns.items()}))
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("extras", [True, False], ids=["all columns", "label only"])
+def test_packed_rows_come_back(tmp_path, sparse, dtype, extras):
+    matrix = SPARSE if sparse else MATRIX
+    handle = pack(batches(matrix, extras=extras, sparse=sparse), tmp_path, dtype)
+    block = map_block(handle, first_row=5)
+    assert isinstance(block.features, CsrFeatures if sparse else DenseFeatures)
+    np.testing.assert_array_equal(block.features.dense(), matrix.astype(dtype).astype(float))
+    np.testing.assert_array_equal(block.label, LABEL)
+    np.testing.assert_array_equal(block.weight, WEIGHT if extras else np.ones(40))
+    assert (block.offset is None) == (block.fold is None) == (not extras)
+    if extras:
+        np.testing.assert_array_equal(block.offset, OFFSET)
+        np.testing.assert_array_equal(block.fold, FOLD)
+    assert (handle.rows, handle.width, block.first_row) == (40, 6, 5)
+    assert handle.num_bytes == sum(file.stat().st_size for file in (tmp_path / handle.path).iterdir())
+    assert not block.features.values.flags.writeable
+
+
+def test_dense_and_sparse_batches_mix(tmp_path):
+    mixed = [next(batches(SPARSE, 20, sparse=True)), *list(batches(SPARSE, 20))[1:]]
+    np.testing.assert_array_equal(map_block(pack(mixed, tmp_path, "float64")).features.dense(), SPARSE)
+    mixed = [next(batches(MATRIX, 20)), *list(batches(MATRIX, 20, sparse=True))[1:]]
+    np.testing.assert_array_equal(map_block(pack(mixed, tmp_path, "float64")).features.dense(), MATRIX)
+
+
+def test_no_rows_at_all(tmp_path):
+    assert pack([], tmp_path, "float64") is None
+    assert pack(list(batches(MATRIX))[:0], tmp_path, "float64") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_without_rows_is_skipped(tmp_path):
+    empty = read_batch(pa.RecordBatch.from_pydict({"features": pa.array([], pa.list_(pa.float64())), "label": []}))
+    handle = pack([empty, *batches(MATRIX, extras=False), empty], tmp_path, "float64")
+    assert handle.rows == 40
+
+
+def test_vectors_without_any_stored_value(tmp_path):
+    handle = pack(batches(np.zeros((40, 6)), sparse=True), tmp_path, "float64")
+    assert handle.stored == 0
+    np.testing.assert_array_equal(map_block(handle).features.dense(), np.zeros((40, 6)))
+
+
+def test_other_vector_lengths_are_reported(tmp_path):
+    narrow = list(batches(MATRIX[:, :4], extras=False))
+    handle = pack([*batches(MATRIX, extras=False), *narrow], tmp_path, "float64")
+    assert handle.widths == (6, 4)
+    both = read_batch(pa.RecordBatch.from_pydict({"features": pa.array([[1.0], [1.0, 2.0]]), "label": [0.0, 1.0]}))
+    assert pack([both], tmp_path, "float64").widths == (1, 2)
+
+
+def test_a_failing_source_leaves_nothing_behind(tmp_path):
+    def failing() -> Iterator[RowBatch]:
+        yield next(batches(MATRIX))
+        raise RuntimeError("the user's function failed")
+
+    with pytest.raises(RuntimeError, match="the user's function failed"):
+        pack(failing(), tmp_path, "float64")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_block_remembers_the_mapping_but_not_the_row_number(tmp_path):
+    handle = pack(batches(MATRIX), tmp_path, "float64")
+    first, second = open_block(handle, 0), open_block(handle, 1000)
+    assert first.features is second.features
+    assert (first.first_row, second.first_row) == (0, 1000)
+
+
+def test_open_block_forgets_removed_and_superfluous_blocks(tmp_path):
+    handles = [pack(batches(MATRIX), tmp_path, "float64") for _ in range(blockfile._OPEN_LIMIT + 3)]
+    for handle in handles:
+        open_block(handle, 0)
+    assert len(blockfile._open) == blockfile._OPEN_LIMIT
+    for file in (tmp_path / handles[-1].path).iterdir():
+        file.unlink()
+    (tmp_path / handles[-1].path).rmdir()
+    with pytest.raises(FileNotFoundError):
+        open_block(handles[-1], 0)
+
+
+each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["dense", "csr"])
+
+
+@each_storage
+def test_the_fingerprint_ignores_the_order_of_rows(storage):
+    block = storage(random_block(LogisticLoss(), offset=True))
+    shuffled = block.take(np.random.default_rng(1).permutation(block.rows))
+    assert fingerprint(shuffled) == fingerprint(block)
+
+
+@each_storage
+@pytest.mark.parametrize("name", ["label", "weight", "offset", "fold"])
+def test_the_fingerprint_sees_a_change_of_any_column(storage, name):
+    block = storage(random_block(LogisticLoss(), offset=True))
+    changed = getattr(block, name).copy()
+    changed[4] += 1
+    assert fingerprint(replace(block, **{name: changed})) != fingerprint(block)
+
+
+@each_storage
+def test_the_fingerprint_sees_features_rows_and_columns(storage):
+    block = random_block(LogisticLoss())
+    matrix = block.features.dense()
+    nudged = matrix.copy()
+    row, column = np.argwhere(matrix)[0]
+    nudged[row, column] = np.nextafter(nudged[row, column], np.inf)
+    swapped = matrix[:, [1, 0, 2, 3, 4]]
+    same = fingerprint(storage(block))
+    assert fingerprint(storage(replace(block, features=DenseFeatures(nudged)))) != same
+    assert fingerprint(storage(replace(block, features=DenseFeatures(swapped)))) != same
+    assert fingerprint(storage(block.take(np.arange(1, block.rows)))) != same

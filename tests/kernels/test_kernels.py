@@ -1,0 +1,225 @@
+"""Laws of the kernels: they equal a plain loop over the rows, whatever the storage, chunks and number of points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sparkgd.kernels import Block, Sums
+from sparkgd.kernels import features as features_module
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.hessian import GramKernel, HessianKernel, ProductKernel
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
+from tests.support.blocks import as_csr, as_float32, csr, random_block
+from tests.support.losses import LOSSES, loss_id
+from tests.support.reference import plain_sums
+
+each_loss = pytest.mark.parametrize("loss", LOSSES, ids=loss_id)
+with_or_without_intercept = pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["dense", "csr"])
+
+
+@pytest.fixture(params=[1 << 20, 8 * 5 * 16], ids=["one chunk", "many chunks"], autouse=True)
+def chunk_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every law with the block in one chunk and in several, the last one shorter."""
+    monkeypatch.setattr(features_module, "CHUNK_BYTES", request.param)
+    monkeypatch.setattr(features_module, "SPARSE_CHUNK", request.param // 16)
+
+
+def layout_of(loss: Loss, block: Block, fit_intercept: bool) -> CoefLayout:
+    return CoefLayout(block.features.num_features, loss.num_outputs, fit_intercept)
+
+
+def points_for(layout: CoefLayout, count: int = 3) -> np.ndarray:
+    return np.random.default_rng(7).normal(scale=0.7, size=(count, layout.size))
+
+
+@each_loss
+@with_or_without_intercept
+@each_storage
+@pytest.mark.parametrize("offset", [False, True], ids=["plain", "offset"])
+def test_gradient_equals_the_plain_loop(loss, fit_intercept, storage, offset):
+    block = random_block(loss, offset=offset)
+    layout = layout_of(loss, block, fit_intercept)
+    points, held_out = points_for(layout), np.array([-1, 0, 2], dtype=np.int16)
+    sums = GradientKernel(loss, layout, points, held_out)(storage(block))
+    for i, point in enumerate(points):
+        plain = plain_sums(loss, layout, point, block, int(held_out[i]))
+        assert sums.value[i] == pytest.approx(plain.value, rel=1e-12)
+        assert sums.weight[i] == pytest.approx(plain.weight, rel=1e-14)
+        np.testing.assert_allclose(sums.gradient[i], plain.gradient, rtol=1e-11, atol=1e-11)
+        assert sums.held_out_value[i] == pytest.approx(plain.held_out_value, rel=1e-12)
+        assert sums.held_out_weight[i] == pytest.approx(plain.held_out_weight, rel=1e-14)
+
+
+@each_loss
+@with_or_without_intercept
+@each_storage
+@pytest.mark.parametrize("held_out", [-1, 1])
+def test_hessian_equals_the_plain_loop(loss, fit_intercept, storage, held_out):
+    block = random_block(loss, offset=True)
+    layout = layout_of(loss, block, fit_intercept)
+    point = points_for(layout, 1)[0]
+    sums = HessianKernel(loss, layout, point, held_out)(storage(block))
+    plain = plain_sums(loss, layout, point, block, held_out)
+    np.testing.assert_allclose(sums.hessian, plain.hessian, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(sums.gradient[0], plain.gradient, rtol=1e-11, atol=1e-11)
+    assert sums.value[0] == pytest.approx(plain.value, rel=1e-12)
+    assert sums.weight[0] == pytest.approx(plain.weight, rel=1e-14)
+
+
+@each_loss
+@with_or_without_intercept
+@each_storage
+@pytest.mark.parametrize("held_out", [-1, 1])
+def test_product_equals_hessian_times_directions(loss, fit_intercept, storage, held_out):
+    block = random_block(loss, offset=True)
+    layout = layout_of(loss, block, fit_intercept)
+    point, directions = points_for(layout, 1)[0], points_for(layout, 4)
+    hessian = plain_sums(loss, layout, point, block, held_out).hessian
+    sums = ProductKernel(loss, layout, point, directions, held_out)(storage(block))
+    np.testing.assert_allclose(sums.product, directions @ hessian, rtol=1e-11, atol=1e-10)
+
+
+@each_loss
+@with_or_without_intercept
+def test_hessian_is_the_finite_difference_of_the_gradient(loss, fit_intercept):
+    block = random_block(loss)
+    layout = layout_of(loss, block, fit_intercept)
+    point, step = points_for(layout, 1)[0], 1e-5
+    shifted = np.vstack([point + step * np.eye(layout.size), point - step * np.eye(layout.size)])
+    gradients = GradientKernel(loss, layout, shifted)(block).gradient
+    difference = (gradients[: layout.size] - gradients[layout.size :]) / (2 * step)
+    np.testing.assert_allclose(HessianKernel(loss, layout, point)(block).hessian, difference, rtol=1e-6, atol=1e-6)
+
+
+@each_loss
+def test_gradient_is_the_finite_difference_of_the_value(loss):
+    block = random_block(loss, offset=True)
+    layout = layout_of(loss, block, True)
+    point, step = points_for(layout, 1)[0], 1e-6
+    shifted = np.vstack([point + step * np.eye(layout.size), point - step * np.eye(layout.size)])
+    values = GradientKernel(loss, layout, shifted)(block).value
+    difference = (values[: layout.size] - values[layout.size :]) / (2 * step)
+    gradient = GradientKernel(loss, layout, point[None, :])(block).gradient[0]
+    np.testing.assert_allclose(gradient, difference, rtol=1e-6, atol=1e-6)
+
+
+@each_storage
+@pytest.mark.parametrize("held_out", [-1, 2])
+def test_gram_equals_the_plain_loop(storage, held_out):
+    block = random_block(SquaredLoss())
+    features = block.features.dense()
+    center, scale = features.mean(axis=0), np.array([1.0, 2.0, 0.5, 3.0, 0.0])
+    expected = np.zeros((5, 5))
+    for x, weight, fold in zip(features, block.weight, block.fold, strict=True):
+        scaled = (x - center) * scale
+        expected += 0.0 if fold == held_out else weight * np.outer(scaled, scaled)
+    gram = GramKernel(center, scale, held_out)(storage(block)).hessian
+    np.testing.assert_allclose(gram, expected, rtol=1e-12, atol=1e-12)
+
+
+@each_loss
+@each_storage
+def test_m_points_are_m_single_points(loss, storage):
+    block = storage(random_block(loss))
+    layout = layout_of(loss, block, True)
+    points = points_for(layout, 4)
+    held_out = np.array([0, -1, 2, 1], dtype=np.int16)
+    together = GradientKernel(loss, layout, points, held_out)(block)
+    for i in range(4):
+        alone = GradientKernel(loss, layout, points[i : i + 1], held_out[i : i + 1])(block)
+        for name in ("value", "gradient", "weight", "held_out_value", "held_out_weight"):
+            np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], rtol=1e-12, atol=1e-12)
+
+
+@each_loss
+@each_storage
+def test_a_weight_of_two_is_the_row_twice_and_a_weight_of_zero_is_no_row(loss, storage):
+    block = random_block(loss, offset=True)
+    block = replace(block, weight=np.random.default_rng(3).integers(0, 4, block.rows).astype(np.float64))
+    repeated = block.take(np.repeat(np.arange(block.rows), block.weight.astype(int)))
+    repeated = replace(repeated, weight=np.ones(repeated.rows))
+    layout = layout_of(loss, block, True)
+    points, held_out = points_for(layout), np.array([1, -1, 0], dtype=np.int16)
+    kernels = [
+        GradientKernel(loss, layout, points, held_out),
+        HessianKernel(loss, layout, points[0], 1),
+        ProductKernel(loss, layout, points[0], points, 1),
+        GramKernel(np.zeros(5), np.ones(5), 1),
+    ]
+    for kernel in kernels:
+        assert_sums_close(kernel(storage(block)), kernel(storage(repeated)))
+
+
+def assert_sums_close(left: Sums, right: Sums) -> None:
+    for name in Sums.__dataclass_fields__:
+        mine, other = getattr(left, name), getattr(right, name)
+        assert (mine is None) == (other is None), name
+        if mine is not None:
+            np.testing.assert_allclose(mine, other, rtol=1e-11, atol=1e-11, err_msg=name)
+
+
+@each_loss
+def test_float32_storage_sums_in_float64(loss):
+    block = random_block(loss)
+    stored = as_float32(block)
+    widened = replace(stored, features=DenseFeatures(stored.features.values.astype(np.float64)))
+    sparse = replace(stored, features=csr(stored.features.values, "float32"))
+    assert sparse.features.values.dtype == np.float32
+    layout = layout_of(loss, block, True)
+    kernel = GradientKernel(loss, layout, points_for(layout))
+    expected = kernel(widened)
+    assert kernel(stored).gradient.dtype == np.float64
+    np.testing.assert_array_equal(kernel(stored).gradient, expected.gradient)
+    np.testing.assert_allclose(kernel(sparse).gradient, expected.gradient, rtol=1e-12, atol=1e-12)
+
+
+@each_loss
+@each_storage
+def test_a_block_without_rows_gives_zeros(loss, storage):
+    block = random_block(loss).take(np.zeros(0, dtype=np.intp))
+    layout = layout_of(loss, block, True)
+    point = points_for(layout, 1)[0]
+    sums = HessianKernel(loss, layout, point)(storage(block))
+    assert sums.value[0] == sums.weight[0] == 0.0
+    assert not sums.gradient.any()
+    assert not sums.hessian.any()
+
+
+@each_storage
+def test_a_sample_is_the_taken_rows(storage):
+    class EveryThird:
+        def rows(self, first_row: int, count: int) -> np.ndarray:
+            numbers = np.arange(first_row, first_row + count)
+            return np.flatnonzero(numbers % 3 == 0)
+
+    block = replace(random_block(LogisticLoss()), first_row=100)
+    layout = layout_of(LogisticLoss(), block, True)
+    points = points_for(layout)
+    sampled = GradientKernel(LogisticLoss(), layout, points, sample=EveryThird())(storage(block))
+    taken = GradientKernel(LogisticLoss(), layout, points)(block.take(np.arange(2, block.rows, 3)))
+    assert_sums_close(sampled, taken)
+
+
+def test_chunks_number_their_rows_through():
+    block = replace(random_block(LogisticLoss(), rows=100), first_row=7)
+    for chunks in (block.chunks(), as_csr(block).chunks(), as_csr(block).dense_chunks()):
+        firsts, rows = zip(*[(chunk.first_row, chunk.rows) for chunk in chunks], strict=True)
+        assert firsts[0] == 7
+        assert sum(rows) == 100
+        assert list(firsts[1:]) == list(7 + np.cumsum(rows[:-1]))
+
+
+def test_second_order_kernels_never_make_a_large_chunk_dense():
+    rows, columns = 20_000, 400
+    indices = np.arange(rows, dtype=np.int32) % columns
+    features = CsrFeatures(np.ones(rows), indices, np.arange(rows + 1, dtype=np.int64), columns)
+    block = Block(features, np.zeros(rows), np.ones(rows))
+    largest = max(8 * chunk.rows * columns for chunk in block.dense_chunks())
+    assert largest <= max(features_module.CHUNK_BYTES, 8 * 16 * columns)
+    assert sum(chunk.rows for chunk in block.dense_chunks()) == rows

@@ -1,0 +1,66 @@
+"""`Sums` form a commutative monoid, and the layout is the one packing."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from sparkgd.kernels import Sums
+from sparkgd.kernels.layout import CoefLayout
+
+
+def some_sums(seed: int) -> Sums:
+    rng = np.random.default_rng(seed)
+    # Small integers add exactly, so associativity can be tested exactly.
+    values = {name: rng.integers(-9, 9, (2, 3)).astype(float) for name in Sums.__dataclass_fields__}
+    values["coef" if seed % 2 else "product"] = None
+    return Sums(**values)
+
+
+def assert_same(left: Sums, right: Sums) -> None:
+    for name in Sums.__dataclass_fields__:
+        mine, other = getattr(left, name), getattr(right, name)
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_addition_is_associative_and_commutative():
+    a, b, c = (some_sums(seed) for seed in range(3))
+    assert_same((a + b) + c, a + (b + c))
+    assert_same(a + b, b + a)
+
+
+def test_the_empty_sums_are_neutral_on_either_side():
+    for seed in range(2):
+        assert_same(Sums() + some_sums(seed), some_sums(seed))
+        assert_same(some_sums(seed) + Sums(), some_sums(seed))
+    assert_same(Sums() + Sums(), Sums())
+
+
+def test_sums_travel():
+    assert_same(pickle.loads(pickle.dumps(some_sums(1))), some_sums(1))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("leading", [(), (4,), (2, 5)])
+def test_layout_packs_and_unpacks(outputs, fit_intercept, leading):
+    layout = CoefLayout(6, outputs, fit_intercept)
+    assert layout.size == outputs * (7 if fit_intercept else 6)
+    coef = np.random.default_rng(0).normal(size=(*leading, layout.size))
+    weights, intercepts = layout.weights(coef), layout.intercepts(coef)
+    assert weights.shape == (*leading, outputs, 6)
+    assert intercepts.shape == (*leading, outputs)
+    np.testing.assert_array_equal(layout.pack(weights, intercepts), coef)
+    if not fit_intercept:
+        assert not intercepts.any()
+        np.testing.assert_array_equal(layout.pack(weights, np.ones_like(intercepts)), coef)
+
+
+def test_layout_order_is_weights_by_output_then_intercepts():
+    layout = CoefLayout(2, 2)
+    np.testing.assert_array_equal(layout.weights(np.arange(6.0)), [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(layout.intercepts(np.arange(6.0)), [4, 5])
