@@ -55,10 +55,14 @@ class Work:
     first_rows: dict[int, int]
 
     def scan(self, block: Block, fingerprint: int = 0) -> Partial:
-        """Run every kernel over a block."""
+        """Run every kernel over a block.
+
+        A line search may try points so far away that sums overflow: inf and nan are answers there, not accidents.
+        """
         if self.class_weights is not None:
             block = block.reweighted(self.class_weights)
-        return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
 
     def nothing(self, partition: int) -> Partial:
         """What stands for a partition whose block is missing."""

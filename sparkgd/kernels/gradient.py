@@ -24,6 +24,13 @@ class Sample(Protocol):
         ...
 
 
+def add_offset(raw: Array, chunk: Block, layout: CoefLayout) -> None:
+    """Add the rows' offsets to raw predictions (rows, m * K), in place; scalar outputs have none."""
+    if chunk.offset is not None:
+        linear = raw.reshape(chunk.rows, -1, layout.num_outputs)[:, :, : layout.num_linear]
+        linear += chunk.offset[:, None, None]
+
+
 @dataclass(frozen=True)
 class GradientKernel:
     """Sums of loss and gradient at m points over a block.
@@ -79,8 +86,7 @@ class _Scan:
     def raw_prediction(self, chunk: Block) -> Array:
         raw = chunk.features.dot(self.weights)
         raw += self.intercepts
-        if chunk.offset is not None:
-            raw += chunk.offset[:, None]
+        add_offset(raw, chunk, self.layout)
         return raw
 
     def row_weights(self, chunk: Block, value: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.gradient import GradientKernel, add_offset
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
@@ -19,8 +19,7 @@ Array = npt.NDArray[np.float64]
 def _raw_prediction(chunk: Block, layout: CoefLayout, coef: Array) -> Array:
     """Raw predictions of shape (rows,), or (rows, K) with K outputs."""
     raw = chunk.features.dot(np.ascontiguousarray(layout.weights(coef).T)) + layout.intercepts(coef)
-    if chunk.offset is not None:
-        raw += chunk.offset[:, None]
+    add_offset(raw, chunk, layout)
     return raw[:, 0] if layout.num_outputs == 1 else raw
 
 
@@ -45,7 +44,7 @@ class HessianKernel:
 
     def __call__(self, block: Block) -> Sums:
         layout = self.layout
-        outputs, columns = layout.num_outputs, layout.num_features + int(layout.fit_intercept)
+        outputs, columns = layout.num_outputs, layout.num_features + int(layout.num_intercepts > 0)
         hessian = np.zeros((outputs, outputs, columns, columns))
         for chunk in block.dense_chunks():
             raw = _raw_prediction(chunk, layout, self.point)
@@ -62,22 +61,20 @@ class HessianKernel:
 
 def _design(chunk: Block, layout: CoefLayout) -> Array:
     values = chunk.features.dense()
-    return np.column_stack([values, np.ones(chunk.rows)]) if layout.fit_intercept else values
+    return np.column_stack([values, np.ones(chunk.rows)]) if layout.num_intercepts else values
 
 
 def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
     """Blocks (K, K, p + 1, p + 1), upper triangle filled, as one symmetric matrix in the order of a coef."""
-    outputs, p = layout.num_outputs, layout.num_features
+    outputs, p, columns = layout.num_outputs, layout.num_features, blocks.shape[2]
     for k in range(outputs):
         for other in range(k):
             blocks[k, other] = blocks[other, k].T
-    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * blocks.shape[2], -1)
-    columns = blocks.shape[2]
+    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * columns, -1)
     starts = np.arange(outputs) * columns
-    order = (starts[:, None] + np.arange(p)).reshape(-1)
-    if layout.fit_intercept:
-        order = np.concatenate([order, starts + p])
-    return flat[np.ix_(order, order)]
+    weights = (starts[: layout.num_linear, None] + np.arange(p)).reshape(-1)
+    order = np.concatenate([weights, starts[outputs - layout.num_intercepts :] + p])
+    return np.asarray(flat[np.ix_(order, order)])
 
 
 @dataclass(frozen=True)

@@ -12,34 +12,56 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CoefLayout:
-    """``coef = [weights row by row (num_outputs x num_features), intercepts (num_outputs) if fit_intercept]``.
+    """``coef = [weights row by row (num_linear x num_features), intercepts (num_intercepts)]``.
 
-    All methods accept leading axes, so one call unpacks many coefs at once.
+    The last ``num_scalars`` outputs (a scale, say) are the same for all rows: they have no weights, and always an
+    intercept. To everyone else they look like outputs whose weights are zero. All methods accept leading axes, so one
+    call unpacks many coefs at once.
     """
 
     num_features: int
     num_outputs: int = 1
     fit_intercept: bool = True
+    num_scalars: int = 0
+
+    @property
+    def num_linear(self) -> int:
+        """Outputs that depend on the features."""
+        return self.num_outputs - self.num_scalars
+
+    @property
+    def num_weights(self) -> int:
+        """Weights in a coef."""
+        return self.num_linear * self.num_features
+
+    @property
+    def num_intercepts(self) -> int:
+        """Intercepts in a coef, those of the last outputs."""
+        return self.num_outputs if self.fit_intercept else self.num_scalars
 
     @property
     def size(self) -> int:
         """Length of a coef."""
-        return self.num_outputs * (self.num_features + int(self.fit_intercept))
+        return self.num_weights + self.num_intercepts
 
     def weights(self, coef: Array) -> Array:
-        """View of shape ``(..., num_outputs, num_features)``."""
-        stop = self.num_outputs * self.num_features
-        return coef[..., :stop].reshape(*coef.shape[:-1], self.num_outputs, self.num_features)
+        """Weights of shape ``(..., num_outputs, num_features)``: a view, unless there are scalars."""
+        leading = coef.shape[:-1]
+        weights = coef[..., : self.num_weights].reshape(*leading, self.num_linear, self.num_features)
+        if not self.num_scalars:
+            return weights
+        return np.concatenate([weights, np.zeros((*leading, self.num_scalars, self.num_features))], axis=-2)
 
     def intercepts(self, coef: Array) -> Array:
         """Intercepts of shape ``(..., num_outputs)``: zeros where none is fitted."""
-        if not self.fit_intercept:
-            return np.zeros((*coef.shape[:-1], self.num_outputs))
-        return coef[..., self.num_outputs * self.num_features :]
+        fitted = coef[..., self.num_weights :]
+        if self.num_intercepts == self.num_outputs:
+            return fitted
+        missing = self.num_outputs - self.num_intercepts
+        return np.concatenate([np.zeros((*coef.shape[:-1], missing)), fitted], axis=-1)
 
     def pack(self, weights: Array, intercepts: Array) -> Array:
-        """Inverse of `weights` and `intercepts`; the intercepts are dropped where none is fitted."""
-        flat = weights.reshape(*weights.shape[:-2], self.num_outputs * self.num_features)
-        if not self.fit_intercept:
-            return np.array(flat)
-        return np.concatenate([flat, intercepts], axis=-1)
+        """Inverse of `weights` and `intercepts`; what is not fitted is dropped."""
+        linear = weights[..., : self.num_linear, :]
+        flat = linear.reshape(*weights.shape[:-2], self.num_weights)
+        return np.concatenate([flat, intercepts[..., self.num_outputs - self.num_intercepts :]], axis=-1)

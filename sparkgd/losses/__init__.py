@@ -3,7 +3,48 @@
 from __future__ import annotations
 
 from sparkgd.losses.base import LabelRange, LabelSummary, Loss
+from sparkgd.losses.epsilon_insensitive import EpsilonInsensitiveLoss
+from sparkgd.losses.gamma import GammaLoss
+from sparkgd.losses.hinge import HingeLoss
+from sparkgd.losses.huber import HuberLoss
+from sparkgd.losses.inverse_gaussian import InverseGaussianLoss
+from sparkgd.losses.joint_huber import JointHuberLoss
 from sparkgd.losses.logistic import LogisticLoss
+from sparkgd.losses.modified_huber import ModifiedHuberLoss
+from sparkgd.losses.multinomial import MultinomialLoss
+from sparkgd.losses.negative_binomial import NegativeBinomialLoss
+from sparkgd.losses.piecewise_linear import PiecewiseLinearLoss, SmoothedLoss
+from sparkgd.losses.poisson import PoissonLoss
+from sparkgd.losses.quantile import QuantileLoss
+from sparkgd.losses.registry import LOSSES, LossEntry, LossSettings
 from sparkgd.losses.squared import SquaredLoss
+from sparkgd.losses.squared_hinge import SquaredHingeLoss
+from sparkgd.losses.tweedie import HeavyTweedieLoss, TweedieLoss, tweedie_loss
 
-__all__ = ["LabelRange", "LabelSummary", "LogisticLoss", "Loss", "SquaredLoss"]
+__all__ = [
+    "LOSSES",
+    "EpsilonInsensitiveLoss",
+    "GammaLoss",
+    "HeavyTweedieLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "InverseGaussianLoss",
+    "JointHuberLoss",
+    "LabelRange",
+    "LabelSummary",
+    "LogisticLoss",
+    "Loss",
+    "LossEntry",
+    "LossSettings",
+    "ModifiedHuberLoss",
+    "MultinomialLoss",
+    "NegativeBinomialLoss",
+    "PiecewiseLinearLoss",
+    "PoissonLoss",
+    "QuantileLoss",
+    "SmoothedLoss",
+    "SquaredHingeLoss",
+    "SquaredLoss",
+    "TweedieLoss",
+    "tweedie_loss",
+]

@@ -14,6 +14,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.exceptions import InvalidParamError
+
 Array = npt.NDArray[np.float64]
 
 
@@ -68,37 +70,57 @@ class LabelSummary:
 
 
 class Loss(ABC):
-    """A pointwise loss.
+    """A pointwise loss: frozen settings, compared and hashed by value, picklable.
 
     Shapes: with ``num_outputs == 1``, ``label`` broadcasts against ``raw_prediction`` and all results have the shape
     of ``raw_prediction``. With ``K = num_outputs > 1`` the last axis of ``raw_prediction`` and of the derivative has
     length K, and ``label`` and the value lack that axis.
 
+    Raw predictions for which a loss is not defined have the value ``inf`` and the derivative 0, so that a line search
+    turns back from them.
+
     Attributes
     ----------
-    name : str
-        The name under which estimators know the loss.
-    label_range : LabelRange
-        The labels for which the loss is defined.
-    curvature_bound : float or None
-        An upper bound of the second derivative in the raw prediction over all labels and predictions; None where there
-        is none.
     is_smooth : bool
         Whether the derivative is continuous. Gradient solvers need it.
     has_curvature : bool
         Whether `curvature` is available, as `newton` and `newton-cg` need.
+    is_convex : bool
+        Whether the loss is convex in the raw prediction, for every label.
     """
 
-    name: ClassVar[str]
-    label_range: ClassVar[LabelRange] = LabelRange()
-    curvature_bound: float | None = None
     is_smooth: ClassVar[bool] = True
-    has_curvature: ClassVar[bool] = True
+    is_convex: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """How messages call the loss; for built-in ones the name under which estimators know it."""
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether `curvature` is available."""
+        return True
+
+    @property
+    def label_range(self) -> LabelRange:
+        """The labels for which the loss is defined."""
+        return LabelRange()
+
+    @property
+    def curvature_bound(self) -> float | None:
+        """Upper bound of the curvature (of its largest eigenvalue, with K outputs) everywhere; None: no bound."""
+        return None
 
     @property
     def num_outputs(self) -> int:
         """Raw predictions per row."""
         return 1
+
+    @property
+    def num_scalars(self) -> int:
+        """How many of the outputs, the last ones, are the same for all rows: an intercept and no weights."""
+        return 0
 
     @abstractmethod
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
@@ -122,3 +144,14 @@ class Loss(ABC):
             return self.curvature_bound
         curvature = self.curvature(np.array([label.mean]), self.null_intercept(label))
         return max(float(np.max(curvature)), 1e-12)
+
+
+def check_setting(allowed: bool, loss: str, setting: str, given: float, need: str) -> None:
+    """Refuse a loss's setting that is not allowed.
+
+    Raises
+    ------
+    InvalidParamError
+    """
+    if not allowed:
+        raise InvalidParamError(f"the {loss} loss has {setting}={given!r}; it must be {need}")

@@ -15,7 +15,7 @@ class SquaredLoss(Loss):
     """``l(y, z) = (y - z)^2 / 2``, the loss of least squares."""
 
     name: ClassVar[str] = "squared"
-    curvature_bound: float | None = 1.0
+    curvature_bound: ClassVar[float | None] = 1.0
 
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
         residual = raw_prediction - label

@@ -6,7 +6,7 @@ import os
 from typing import Any, Protocol, TypeVar, cast
 
 from pyspark.ml.param import Params
-from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
+from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import Row
 
 from sparkgd.exceptions import ModelFormatError
@@ -73,23 +73,14 @@ class ModelReader(MLReader[Any]):
         return model
 
 
-class ModelPersistence:
-    """``save``, ``write``, ``load`` and ``read`` of a model."""
+class ModelPersistence(MLWritable, MLReadable[Any]):
+    """``save``, ``write``, ``load`` and ``read`` of a model, alone and inside a ``PipelineModel``."""
 
     def write(self) -> ModelWriter:
         """Writer of this model; ``write().overwrite().save(path)`` replaces an existing one."""
         return ModelWriter(cast(Saved, self))
 
-    def save(self, path: str) -> None:
-        """Save this model; fails if the path exists."""
-        self.write().save(path)
-
     @classmethod
     def read(cls) -> ModelReader:
         """Reader of this class."""
         return ModelReader(cast(type[Saved], cls))
-
-    @classmethod
-    def load(cls, path: str) -> Any:
-        """Load a saved model."""
-        return cls.read().load(path)

@@ -59,11 +59,16 @@ class TrainingSummary:
         return self.objectiveHistory[-1]
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(status={self.status!r}, reason={self.statusReason!r}, solver={self.solver!r}, "
-            f"execution={self.execution!r}, iterations={self.totalIterations}, rounds={self.totalRounds}, "
-            f"objective={self.objective:.6g}, seconds={self.ingestSeconds + sum(self.secondsPerRound):.2f})"
-        )
+        rows = sum(part.rows for part in self.partitionStats)
+        lines = {
+            "status": f"{self.status}: {self.statusReason}",
+            "solver": f"{self.solver}: {self.solverReason}",
+            "execution": f"{self.execution}: {rows} rows, {len(self.partitionStats)} partitions",
+            "iterations": f"{self.totalIterations} in {self.totalRounds} rounds",
+            "objective": f"{self.objective:.8g}",
+            "seconds": f"{self.ingestSeconds:.2f} for ingest, {sum(self.secondsPerRound):.2f} for rounds",
+        }
+        return "\n".join([type(self).__name__, *(f"  {name:<11}{text}" for name, text in lines.items())])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw objective, validation loss (where there is one) and gradient norm against iterations.

@@ -79,7 +79,7 @@ class Diagonal:
 
     @property
     def weight_scale(self) -> Array:
-        return np.tile(self.scale, self.layout.num_outputs)
+        return np.tile(self.scale, self.layout.num_linear)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ class Objective:
     @property
     def penalty_on_coef(self) -> OnWeights:
         """The penalty as a function of a raw coef."""
-        return OnWeights(self.penalty, self.layout.num_outputs * self.layout.num_features)
+        return OnWeights(self.penalty, self.layout.num_weights)
 
     @property
     def solver_penalty(self) -> Penalty:

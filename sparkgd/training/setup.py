@@ -48,7 +48,7 @@ class TrainingSpec:
     solver : SolverSettings
     stopping : Stopping
     start : (ndarray (K, p), ndarray (K,) or None) or None
-        Weights and intercepts to start from; the null model where None.
+        Weights and intercepts to start from; intercepts that are not given are the null model's.
     held_out : int
         Fold to leave out, -1 for none.
     name : str
@@ -85,8 +85,8 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
     InvalidParamError
         If the starting point has the wrong shape.
     """
-    layout = CoefLayout(len(statistics.mean), spec.loss.num_outputs, spec.fit_intercept)
-    penalty = spec.penalty(statistics, layout.num_outputs)
+    layout = CoefLayout(len(statistics.mean), spec.loss.num_outputs, spec.fit_intercept, spec.loss.num_scalars)
+    penalty = spec.penalty(statistics, layout.num_linear)
     choice = _choice(spec, penalty, layout)
     entry = SOLVERS[choice.name]
     scaling = entry.scaling(spec.solver)
@@ -167,7 +167,7 @@ def _preconditioner(
 ) -> tuple[Diagonal, float, Array]:
     """``scale_j = 1 / sqrt(c sigma_j^2 + l2_j)``: the loss's curvature c and the penalty's both count."""
     curvature = spec.loss.typical_curvature(statistics.label)
-    outputs, columns = layout.num_outputs, layout.num_features
+    outputs, columns = layout.num_linear, layout.num_features
     l2 = penalty.smooth_curvature(outputs * columns).reshape(outputs, columns).mean(axis=0)
     moment = statistics.deviation(ddof=0) ** 2
     if not spec.fit_intercept:
@@ -187,12 +187,12 @@ def _inverse(values: Array, zero: npt.NDArray[np.bool_]) -> Array:
 
 
 def _start(spec: TrainingSpec, layout: CoefLayout, statistics: Statistics) -> Array:
-    shape = (layout.num_outputs, layout.num_features)
+    shape = (layout.num_linear, layout.num_features)
     weights, intercepts = spec.start if spec.start is not None else (np.zeros(shape), None)
     if weights.shape != shape:
         raise InvalidParamError(
             f"initialCoefficients has shape {weights.shape}, but the data need {shape} (outputs x features)"
         )
-    if intercepts is None:
-        intercepts = spec.loss.null_intercept(statistics.label)
-    return layout.pack(weights, intercepts)
+    given = np.empty(0) if intercepts is None else intercepts
+    null = spec.loss.null_intercept(statistics.label)
+    return layout.pack(weights, np.concatenate([given, null[len(given) :]]))

@@ -1,0 +1,63 @@
+# On a machine with Python 3.10+, make and git, `make demo` and `make test` are all there is to do: each first makes
+# the virtual environment and finds Java (see scripts/), unless that was done before.
+
+VENV := .venv
+LOWEST := .venv-lowest
+RUN := scripts/in_venv.sh $(VENV)
+
+export SPARK_LOCAL_IP := 127.0.0.1
+
+.PHONY: help demo test test-lowest lint bench zip clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo         train on real data with spark-submit; results in demo-output/"
+	@echo "make test         run all tests on the newest Spark"
+	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
+	@echo "make lint         ruff and mypy"
+	@echo "make bench        measure against MLlib"
+	@echo "make zip          dist/sparkgd.zip for spark-submit --py-files"
+	@echo "make clean        remove all that these make"
+
+demo: $(VENV)/.installed
+	@rm -rf demo-output
+	@$(RUN) python scripts/demo_data.py demo-output/breast_cancer.parquet
+	@SPARK_CONF_DIR=jobs/conf $(RUN) spark-submit --master 'local[2]' jobs/train.py \
+		--input demo-output/breast_cancer.parquet --labelCol benign --task classification --regParam 0.001 \
+		--test-fraction 0.25 --model demo-output/model --report demo-output/report.json --plot demo-output/curve.png \
+		2> demo-output/spark.log || { cat demo-output/spark.log >&2; exit 1; }
+
+test: $(VENV)/.installed
+	$(RUN) python -m pytest
+
+test-lowest: $(LOWEST)/.installed
+	scripts/in_venv.sh $(LOWEST) python -m pytest
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.installed
+	$(RUN) python benchmarks/run.py
+
+zip: $(VENV)/.installed
+	@$(VENV)/bin/python scripts/make_zip.py dist/sparkgd.zip
+
+clean:
+	rm -rf $(VENV) $(LOWEST) build dist demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml
+	@scripts/find_java.sh > /dev/null
+	@python=$$(scripts/find_python.sh) && scripts/make_venv.sh "$$python" $(VENV)
+	@touch $@
+
+# NumPy's oldest supported release has no wheels for Python 3.13.
+$(LOWEST)/.installed: pyproject.toml scripts/lowest_bounds.py
+	@scripts/find_java.sh > /dev/null
+	@mkdir -p build
+	@python=$$(scripts/find_python.sh python3.10 python3.11 python3.12) && \
+		"$$python" scripts/lowest_bounds.py > build/lowest.txt && \
+		scripts/make_venv.sh "$$python" $(LOWEST) build/lowest.txt
+	@touch $@

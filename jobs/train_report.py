@@ -1,0 +1,126 @@
+"""What jobs/train.py tells at its end: held-out metrics, a table, a JSON report, the training curve."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pyspark
+from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator, RegressionEvaluator
+from pyspark.sql import DataFrame
+
+import sparkgd
+
+Metrics = dict[str, float]
+
+
+def evaluate(task: str, model: Any, estimator: Any, held_out: DataFrame) -> Metrics:
+    """Metrics on the held-out rows by name, their number first; rows with nulls are left out."""
+    label = estimator.getLabelCol()
+    weight = estimator.getWeightCol() if estimator.isDefined("weightCol") else None
+    features = estimator.getFeaturesCols() if estimator.isDefined("featuresCols") else [estimator.getFeaturesCol()]
+    needed = [*features, label, *([weight] if weight else [])]
+    scored = model.transform(held_out.dropna(subset=[f"`{name}`" for name in needed])).cache()
+    try:
+        rows = scored.count()
+        metrics: Metrics = {"rows": rows}
+        for name, evaluator in _evaluators(task, model).items() if rows else ():
+            evaluator.setLabelCol(label)
+            if weight:
+                evaluator.setWeightCol(weight)
+            metrics[name] = evaluator.evaluate(scored)
+    finally:
+        scored.unpersist()
+    return metrics
+
+
+def _evaluators(task: str, model: Any) -> dict[str, Any]:
+    prediction = model.getPredictionCol()
+    if task == "regression":
+        return {
+            "RMSE": RegressionEvaluator(predictionCol=prediction, metricName="rmse"),
+            "R2": RegressionEvaluator(predictionCol=prediction, metricName="r2"),
+        }
+    accuracy = MulticlassClassificationEvaluator(predictionCol=prediction, metricName="accuracy")
+    if model.numClasses > 2:
+        return {"accuracy": accuracy}
+    raw = model.getRawPredictionCol()
+    return {"AUC": BinaryClassificationEvaluator(rawPredictionCol=raw), "accuracy": accuracy}
+
+
+def print_table(options: argparse.Namespace, model: Any, seconds: float, metrics: Metrics | None) -> None:
+    """The outcome in a dozen lines."""
+    summary = model.summary
+    rows = sum(part.rows for part in summary.partitionStats)
+    lines = {
+        "data": f"{options.input}: {rows:,} rows, {model.numFeatures:,} features",
+        "status": f"{summary.status}: {summary.statusReason}",
+        "solver": f"{summary.solver} ({summary.execution} execution): {summary.solverReason}",
+        "rounds": f"{summary.totalRounds} ({summary.totalIterations} iterations)",
+        "seconds": f"{seconds:.2f} (ingest {summary.ingestSeconds:.2f}, rounds {sum(summary.secondsPerRound):.2f})",
+        "objective": f"{summary.objective:.8g}",
+        "held out": _metrics_text(metrics),
+    }
+    lines |= {"model": options.model, "report": options.report, "plot": options.plot}
+    title = type(model).__name__.removesuffix("Model")
+    print(f"\n{title}\n{'-' * len(title)}")
+    for name, text in lines.items():
+        if text:
+            print(f"{name:<10} {text}")
+
+
+def _metrics_text(metrics: Metrics | None) -> str:
+    if metrics is None:
+        return ""
+    values = [f"{name} {value:.4f}" for name, value in metrics.items() if name != "rows"]
+    return f"{metrics['rows']:,} rows" + (f": {', '.join(values)}" if values else "")
+
+
+def write_report(
+    options: argparse.Namespace, estimator: Any, model: Any, seconds: float, metrics: Metrics | None
+) -> None:
+    """All that is known of the fit, as JSON."""
+    summary = model.summary
+    history = {
+        name: [_finite(value) for value in getattr(summary, name)]
+        for name in ("objectiveHistory", "gradientNormHistory", "validationHistory", "secondsPerRound")
+    }
+    report = {
+        "sparkgd": sparkgd.__version__,
+        "pyspark": pyspark.__version__,
+        "estimator": type(estimator).__name__,
+        "params": {param.name: estimator.getOrDefault(param) for param in estimator.params if estimator.isSet(param)},
+        "input": options.input,
+        "rows": sum(part.rows for part in summary.partitionStats),
+        "features": model.numFeatures,
+        "status": summary.status,
+        "statusReason": summary.statusReason,
+        "solver": summary.solver,
+        "solverReason": summary.solverReason,
+        "execution": summary.execution,
+        "totalRounds": summary.totalRounds,
+        "totalIterations": summary.totalIterations,
+        "objective": _finite(summary.objective),
+        "seconds": seconds,
+        "ingestSeconds": summary.ingestSeconds,
+        "heldOut": {name: _finite(value) for name, value in (metrics or {}).items()},
+        "model": options.model,
+        **history,
+    }
+    options.report.write_text(json.dumps(report, indent=2, default=str) + "\n")
+
+
+def _finite(value: float) -> float | None:
+    """The value as JSON can hold it."""
+    return value if math.isfinite(value) else None
+
+
+def write_plot(path: Path, summary: Any) -> None:
+    """The training curve as PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")  # a job has no screen
+    summary.plot().figure.savefig(path, format="png", dpi=150)

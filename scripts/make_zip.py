@@ -1,0 +1,15 @@
+"""Write a zip for ``spark-submit --py-files``: the package, and the modules that the jobs import."""
+
+import sys
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
+
+root = Path(__file__).parents[1]
+target = Path(sys.argv[1])
+target.parent.mkdir(parents=True, exist_ok=True)
+with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+    for source in sorted((root / "sparkgd").rglob("*.py")):
+        archive.write(source, source.relative_to(root))
+    for shared in ("job_io.py", "train_report.py"):
+        archive.write(root / "jobs" / shared, shared)
+print(target)

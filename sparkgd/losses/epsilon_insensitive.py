@@ -1,0 +1,44 @@
+"""Epsilon-insensitive loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sparkgd.losses.base import Array, LabelSummary, check_setting
+from sparkgd.losses.piecewise_linear import PiecewiseLinearLoss
+
+
+@dataclass(frozen=True)
+class EpsilonInsensitiveLoss(PiecewiseLinearLoss):
+    """``l(y, z) = max(0, |y - z| - epsilon)``: support vector regression.
+
+    The null intercept is the labels' mean: good, not the best.
+
+    Parameters
+    ----------
+    epsilon : float
+        Error that costs nothing, in units of the label; zero or above.
+    """
+
+    epsilon: float = 0.1
+    name: ClassVar[str] = "epsilonInsensitive"
+    dual_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_setting(0.0 <= self.epsilon < np.inf, self.name, "epsilon", self.epsilon, "zero or above")
+
+    @property
+    def dead_zone(self) -> float:
+        return self.epsilon
+
+    def residual(self, label: Array, raw_prediction: Array) -> Array:
+        return label - raw_prediction
+
+    def slope(self, label: Array) -> float:
+        return -1.0
+
+    def null_intercept(self, label: LabelSummary) -> Array:
+        return np.array([label.mean])

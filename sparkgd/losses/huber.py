@@ -1,0 +1,47 @@
+"""Huber loss with a fixed scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sparkgd.losses.base import Array, LabelSummary, Loss, check_setting
+
+
+@dataclass(frozen=True)
+class HuberLoss(Loss):
+    """Squared near the label, absolute far from it, with ``r = z - y``:
+
+        l(y, z) = r^2 / 2                           where |r| <= epsilon
+                = epsilon * (|r| - epsilon / 2)     elsewhere
+
+    Evaluated as ``c (r - c / 2)`` with ``c = clip(r, -epsilon, epsilon)``, which is also the derivative. The null
+    intercept is the label's mean: good, not the best. Huber, "Robust estimation of a location parameter" (1964).
+
+    Parameters
+    ----------
+    epsilon : float
+        Where the loss turns from squared to absolute, in units of the label; positive.
+    """
+
+    epsilon: float = 1.35
+    name: ClassVar[str] = "huber"
+    curvature_bound: ClassVar[float | None] = 1.0
+
+    def __post_init__(self) -> None:
+        check_setting(0.0 < self.epsilon < np.inf, self.name, "epsilon", self.epsilon, "positive")
+
+    def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
+        residual = raw_prediction - label
+        clipped = np.clip(residual, -self.epsilon, self.epsilon)
+        residual -= 0.5 * clipped
+        residual *= clipped
+        return residual, clipped
+
+    def curvature(self, label: Array, raw_prediction: Array) -> Array:
+        return (np.abs(raw_prediction - label) <= self.epsilon).astype(np.float64)
+
+    def null_intercept(self, label: LabelSummary) -> Array:
+        return np.array([label.mean])

@@ -1,0 +1,78 @@
+"""Multinomial logistic loss for K classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, check_setting
+
+EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class MultinomialLoss(Loss):
+    """``l(y, z) = log sum_k e^z_k - z_y`` for labels 0 ... K-1: the negative log likelihood of a softmax.
+
+    All K outputs are kept, as in MLlib, so adding a constant to all z_k changes nothing. The work is done with the
+    classes on the first axis: sums over them are then over long rows, which is two to four times faster.
+
+    Parameters
+    ----------
+    num_classes : int
+        K, 2 or more.
+    """
+
+    num_classes: int
+    name: ClassVar[str] = "multinomial"
+    curvature_bound: ClassVar[float | None] = 0.5
+
+    def __post_init__(self) -> None:
+        check_setting(self.num_classes >= 2, self.name, "num_classes", self.num_classes, "2 or more")
+
+    @property
+    def num_outputs(self) -> int:
+        return self.num_classes
+
+    @property
+    def label_range(self) -> LabelRange:
+        return LabelRange(0.0, self.num_classes - 1.0, integer=True)
+
+    def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
+        work = _class_first(raw_prediction)
+        work -= work.max(axis=0)
+        chosen = np.equal(label, np.arange(self.num_classes).reshape(-1, *[1] * label.ndim)).astype(np.float64)
+        value = -np.einsum("k...,k...->...", work, chosen)
+        np.exp(work, out=work)
+        total = work.sum(axis=0)
+        value += np.log(total)
+        work /= total
+        work -= chosen
+        return value, np.moveaxis(work, 0, -1)
+
+    def curvature(self, label: Array, raw_prediction: Array) -> Array:
+        probability = self.inverse_link(raw_prediction)
+        matrix = -probability[..., :, None] * probability[..., None, :]
+        diagonal = np.arange(self.num_classes)
+        matrix[..., diagonal, diagonal] += probability
+        return matrix
+
+    def inverse_link(self, raw_prediction: Array) -> Array:
+        """The class probabilities, of shape ``(..., K)``."""
+        work = _class_first(raw_prediction)
+        work -= work.max(axis=0)
+        np.exp(work, out=work)
+        work /= work.sum(axis=0)
+        return np.moveaxis(work, 0, -1)
+
+    def null_intercept(self, label: LabelSummary) -> Array:
+        share = np.array([label.class_weights.get(k, 0.0) for k in range(self.num_classes)]) / label.weight_sum
+        logs = np.log(np.maximum(share, EPS))
+        return np.asarray(logs - logs.mean())
+
+
+def _class_first(raw_prediction: Array) -> Array:
+    """A copy with the last axis first."""
+    return np.array(np.moveaxis(raw_prediction, -1, 0), order="C")
