@@ -60,6 +60,12 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
     return df.select(*selected)
 
 
+def declared_classes(df: DataFrame, label: str) -> int:
+    """Number of classes that the label column's metadata name (StringIndexer writes them), 0 where they name none."""
+    attribute = df.schema[label].metadata.get("ml_attr", {})
+    return int(attribute.get("num_vals", len(attribute.get("vals", ()))))
+
+
 def features_column(df: DataFrame, features: str | tuple[str, ...]) -> Column:
     """The features as one column that ``pyspark.ml`` can read: a vector as it is, arrays and numbers converted."""
     from pyspark.ml.functions import array_to_vector

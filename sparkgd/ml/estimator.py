@@ -78,7 +78,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         check_params(self, self._rules())
 
     @abstractmethod
-    def _loss(self, statistics: Statistics) -> Loss:
+    def _loss(self, data: TrainingData) -> Loss:
         """The loss, given what is known of the data."""
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
@@ -100,7 +100,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
             self.getOrDefault("aggregationDepth"), name, class_weights_of(value_or_none(self, "classWeight")),
         ) as data:  # fmt: skip
-            loss = self._loss(data.statistics)
+            loss = self._loss(data)
             check_label(data.statistics, self._columns(), loss)
             prepared, outcome = self._solve(loss, data)
             summary = TrainingSummary(outcome, prepared, data)

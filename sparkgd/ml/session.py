@@ -16,7 +16,7 @@ from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.ml.class_weights import Array, ClassWeights
-from sparkgd.ml.columns import InputColumns, select_input
+from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
 from sparkgd.training.rounds import Engine
 
@@ -54,6 +54,8 @@ class TrainingData:
         All rows, those of zero weight and of validation included.
     held_out : int
         The validation rows' fold, -1 without validation.
+    declared_classes : int
+        Number of classes that the label column's metadata name, 0 where they name none.
     partitions : list of PartitionStat
     seconds : float
         Time of ingest.
@@ -64,6 +66,7 @@ class TrainingData:
     statistics: Statistics
     rows: int
     held_out: int
+    declared_classes: int
     partitions: list[PartitionStat]
     seconds: float
 
@@ -97,7 +100,7 @@ def training_data(
         check_weights(statistics, columns)
         engine, where = _open_engine(packed, execution, depth, weights)
         yield TrainingData(
-            engine, where, statistics, packed.rows, held_out, _partition_stats(packed), time.perf_counter() - began
+            engine, where, statistics, packed.rows, held_out, declared_classes(df, columns.label), _partition_stats(packed), time.perf_counter() - began
         )
     finally:
         packed.release()

@@ -16,6 +16,7 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params import Rule, ScoringParams, one_of, with_accessors
 from sparkgd.ml.penalty_params import ElasticNetParams, column_penalty
+from sparkgd.ml.session import TrainingData
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 
@@ -91,7 +92,7 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     def _rules(self) -> dict[str, Rule]:
         return {"solver": one_of("auto", "normal", *SOLVERS)}
 
-    def _loss(self, statistics: Statistics) -> Loss:
+    def _loss(self, data: TrainingData) -> Loss:
         return SquaredLoss()
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
