@@ -239,7 +239,8 @@ class TrainingParams(
 Rule = tuple[Callable[[Any], bool], str]
 
 
-def _between(low: float, high: float, open_low: bool = False, open_high: bool = False) -> Rule:
+def between(low: float, high: float, open_low: bool = False, open_high: bool = False) -> Rule:
+    """Rule that a number is in an interval and finite."""
     text = f"{'>' if open_low else '>='} {low:g}"
     if np.isfinite(high):
         text = f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
@@ -257,22 +258,22 @@ def one_of(*names: str) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    "maxIter": _between(0, np.inf),
-    "tol": _between(0, np.inf),
-    "regParam": _between(0, np.inf),
-    "elasticNetParam": _between(0, 1),
-    "aggregationDepth": _between(1, np.inf),
-    "maxBlockSizeInMB": _between(0, np.inf),
-    "stepSize": _between(0, np.inf, open_low=True),
+    "maxIter": between(0, np.inf),
+    "tol": between(0, np.inf),
+    "regParam": between(0, np.inf),
+    "elasticNetParam": between(0, 1),
+    "aggregationDepth": between(1, np.inf),
+    "maxBlockSizeInMB": between(0, np.inf),
+    "stepSize": between(0, np.inf, open_low=True),
     "schedule": one_of("auto", "lineSearch", "constant", "inverseSqrt", "inverseScaling"),
-    "momentum": _between(0, 1, open_high=True),
-    "batchSize": _between(1, np.inf),
-    "miniBatchFraction": _between(0, 1, open_low=True),
+    "momentum": between(0, 1, open_high=True),
+    "batchSize": between(1, np.inf),
+    "miniBatchFraction": between(0, 1, open_low=True),
     "execution": one_of("auto", "cluster", "driver"),
     "dtype": one_of("float64", "float32"),
-    "maxSeconds": _between(0, np.inf, open_low=True),
-    "earlyStoppingRounds": _between(1, np.inf),
-    "threshold": _between(0, 1),
+    "maxSeconds": between(0, np.inf, open_low=True),
+    "earlyStoppingRounds": between(1, np.inf),
+    "threshold": between(0, 1),
 }
 """What each param allows, checked before anything else when a fit begins."""
 

@@ -100,7 +100,14 @@ def training_data(
         check_weights(statistics, columns)
         engine, where = _open_engine(packed, execution, depth, weights)
         yield TrainingData(
-            engine, where, statistics, packed.rows, held_out, declared_classes(df, columns.label), _partition_stats(packed), time.perf_counter() - began
+            engine,
+            where,
+            statistics,
+            packed.rows,
+            held_out,
+            declared_classes(df, columns.label),
+            _partition_stats(packed),
+            time.perf_counter() - began,
         )
     finally:
         packed.release()

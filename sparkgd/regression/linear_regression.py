@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.linalg import Vector, Vectors
+from pyspark.ml.param import TypeConverters
 from pyspark.sql import DataFrame, Row
 
 from sparkgd.data.statistics import Statistics
-from sparkgd.losses import Loss, SquaredLoss
+from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import Rule, ScoringParams, one_of, with_accessors
+from sparkgd.ml.params import Rule, ScoringParams, between, one_of, param, with_accessors
 from sparkgd.ml.penalty_params import ElasticNetParams, column_penalty
 from sparkgd.ml.session import TrainingData
 from sparkgd.penalties import Penalty
@@ -43,7 +44,7 @@ class LinearRegressionModel(_LinearParams, LinearModel):
 
     @property
     def scale(self) -> float:
-        """1.0, as for every model of squared loss in MLlib."""
+        """The scale sigma that was fitted with huber loss; 1.0 with squared loss."""
         return self._scale
 
     def predict(self, value: Vector) -> float:
@@ -63,15 +64,22 @@ class LinearRegressionModel(_LinearParams, LinearModel):
 
 @with_accessors
 class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, ElasticNetParams):
-    """Linear regression by least squares.
+    """Linear regression by least squares, or with a loss that large residuals disturb less.
 
-    Minimises, as MLlib does,
+    With ``loss="squaredError"`` it minimises, as MLlib does,
 
         (1/2W) sum_i w_i (y_i - m_i)^2 + regParam [(1 - a)/(2 sd_y) sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 
     with a = ``elasticNetParam``, sd_y the standard deviation of the label and s_j that of column j if
     ``standardization`` is true, else 1. The deviations are the weighted unbiased ones, except where MLlib uses its
     ``normal`` solver (``solver`` ``normal``, or ``auto`` up to 4096 columns): there they divide by the weight sum.
+
+    With ``loss="huber"`` it minimises, over a scale sigma > 0 as well,
+
+        (1/2W) sum_i w_i [sigma + H((m_i - y_i) / sigma) sigma]
+            + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
+
+    with H(t) = t^2 up to ``epsilon`` and 2 epsilon |t| - epsilon^2 beyond.
 
     Parameters
     ----------
@@ -85,17 +93,31 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     DenseVector([0.5, -1.2])
     """
 
+    loss = param("loss", "squaredError, or huber with a fitted scale", TypeConverters.toString)
+    epsilon = param(
+        "epsilon", "residual, in units of the scale, where huber turns linear (> 1)", TypeConverters.toFloat
+    )
+
     def _set_own_defaults(self) -> None:
         _LinearParams._set_own_defaults(self)
         self._set_penalty_defaults()
+        self._setDefault(loss="squaredError", epsilon=1.35)
 
     def _rules(self) -> dict[str, Rule]:
-        return {"solver": one_of("auto", "normal", *SOLVERS)}
+        return {
+            "solver": one_of("auto", "normal", *SOLVERS),
+            "loss": one_of("squaredError", "huber"),
+            "epsilon": between(1, np.inf, open_low=True),
+        }
 
     def _loss(self, data: TrainingData) -> Loss:
+        if self.getOrDefault("loss") == "huber":
+            return JointHuberLoss(self.getOrDefault("epsilon"))
         return SquaredLoss()
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
+        if self.getOrDefault("loss") == "huber":
+            return column_penalty(self, statistics, outputs)
         solver = self.getOrDefault("solver")
         normal = solver == "normal" or (solver == "auto" and len(statistics.mean) <= NORMAL_COLUMNS)
         ddof = 0 if normal else 1
@@ -106,4 +128,5 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         return replace(settings, name="newton") if settings.name == "normal" else settings
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LinearRegressionModel:
-        return LinearRegressionModel(weights, intercepts)
+        scale = float(intercepts[1]) if loss.num_scalars else 1.0
+        return LinearRegressionModel(weights[:1], intercepts[:1], scale)
