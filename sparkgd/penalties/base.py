@@ -2,6 +2,10 @@
 
 Notation: ``w`` the flat weights (all outputs, no intercept). The smooth part enters value, gradient and curvature; the
 rough part is handled by its proximal operator. Either may be zero.
+
+Most rough parts are *piecewise linear*, weight by weight: L1 has a kink at zero, bounds have walls. Such a penalty
+also gives its one-sided derivatives (`slopes`) and its linear pieces (`piece`); all that quasi-Newton and proximal
+Newton methods need follows from these two.
 """
 
 from __future__ import annotations
@@ -22,10 +26,17 @@ class Penalty(ABC):
     ----------
     is_smooth : bool
         Whether the rough part is zero.
+    is_piecewise : bool
+        Whether the rough part is a sum of piecewise linear functions of single weights, so that `slopes` and `piece`
+        describe it.
     """
 
     @property
     def is_smooth(self) -> bool:
+        return True
+
+    @property
+    def is_piecewise(self) -> bool:
         return True
 
     def smooth_value(self, weights: Array) -> float:
@@ -45,15 +56,33 @@ class Penalty(ABC):
         return 0.0
 
     def prox(self, weights: Array, step: float | Array) -> Array:
-        """``argmin_v rough_value(v) + sum (v - w)^2 / (2 step)``; ``step`` may differ by coordinate if separable."""
+        """``argmin_v rough_value(v) + sum (v - w)^2 / (2 step)``; ``step`` may differ by weight if piecewise."""
         return weights
 
+    def project(self, weights: Array) -> Array:
+        """Nearest point of the rough part's domain."""
+        return weights
+
+    def slopes(self, weights: Array) -> tuple[Array, Array]:
+        """Left and right derivative of the rough part by each weight; infinite where a wall stands."""
+        zeros = np.zeros_like(weights)
+        return zeros, zeros
+
+    def piece(self, weights: Array, direction: Array) -> tuple[Array, Array]:
+        """Ends of the linear piece that each weight is on, or steps onto along ``direction`` from a kink."""
+        everything = np.full_like(weights, np.inf)
+        return -everything, everything
+
     def scaled(self, factor: Array) -> Penalty:
-        """The penalty as a function of u where ``w = factor * u``, of the rough part only.
+        """The penalty as a function of u where ``w = factor * u``, ``factor >= 0``, of the rough part only.
 
         Solvers work in rescaled coordinates; the smooth part is always evaluated at w itself.
         """
         return self
+
+    def allowed_scale(self, scale: Array) -> Array:
+        """The scale nearest to ``scale``, shape ``(n,)``, in whose coordinates `scaled` has a prox."""
+        return scale
 
     def value(self, weights: Array) -> float:
         """Smooth and rough part together."""

@@ -41,8 +41,18 @@ class ElasticNet(Penalty):
     def prox(self, weights: Array, step: float | Array) -> Array:
         return np.sign(weights) * np.maximum(np.abs(weights) - step * self.l1, 0.0)
 
+    def slopes(self, weights: Array) -> tuple[Array, Array]:
+        side = np.sign(weights)
+        return self.l1 * np.where(side > 0.0, 1.0, -1.0), self.l1 * np.where(side < 0.0, -1.0, 1.0)
+
+    def piece(self, weights: Array, direction: Array) -> tuple[Array, Array]:
+        side = np.where(weights != 0.0, np.sign(weights), np.sign(direction))
+        low = np.where((self.l1 == 0.0) | (side < 0.0), -np.inf, 0.0)
+        high = np.where((self.l1 == 0.0) | (side > 0.0), np.inf, 0.0)
+        return low, high
+
     def scaled(self, factor: Array) -> ElasticNet:
-        return ElasticNet(self.l1 * np.abs(factor), np.zeros_like(self.l2))
+        return ElasticNet(self.l1 * factor, np.zeros_like(self.l2))
 
 
 def elastic_net(strength: float, mix: float, scale: Array) -> ElasticNet:

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
+from sparkgd.solvers.pieces import aligned, cut_moves, free_entries, steepest_descent
+from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 
 FIRST_LADDER: Array = np.exp2(np.arange(-4, 4))
 """Steps of the first iteration, when nothing is known of the scale."""
@@ -38,13 +41,17 @@ class LbfgsState(State):
 
 @dataclass(frozen=True)
 class Lbfgs(Solver[LbfgsState]):
-    """L-BFGS (Liu and Nocedal, 1989) for smooth f, with the two-loop recursion.
+    """L-BFGS (Liu and Nocedal, 1989) with the two-loop recursion; under L1 or bounds on their linear pieces.
+
+    With L1 this is OWL-QN (Andrew and Gao, 2007), with bounds a projected quasi-Newton method: weights that rest at a
+    kink or a wall are fixed, the curvature pairs are restricted to the others, and steps end where their piece ends.
 
     The unit step is tried first; when it fails, eight shorter steps are tried in one round. A line search that fails
-    altogether drops the memory and starts again from the negative gradient.
+    altogether drops the memory and starts again from the steepest descent.
     """
 
     memory: int = 10
+    penalty: Penalty = NoPenalty()
     name: str = "l-bfgs"
 
     def start(self, point: Array) -> LbfgsState:
@@ -55,23 +62,32 @@ class Lbfgs(Solver[LbfgsState]):
         )  # fmt: skip
 
     def ask(self, state: LbfgsState) -> Request:
-        return GradientRequest(state.point + state.steps[:, None] * state.direction)
+        return GradientRequest(self._trials(state))
 
     def tell(self, state: LbfgsState, reply: Reply) -> LbfgsState:
+        trials = self._trials(state)
         if state.iteration < 0:
-            return self._moved(state, state.point, float(reply.values[0]), reply.gradients[0])
-        slope = float(state.gradient @ state.direction)
-        norms = np.linalg.norm(reply.gradients, axis=1)
-        best = best_rung(state.value, state.residual, reply.values, norms, -state.steps * slope)
+            return self._moved(state, trials[0], float(reply.values[0]), reply.gradients[0])
+        steepest = steepest_descent(self.penalty, state.point, state.gradient)
+        best = best_rung(
+            state.value + self.penalty.rough_value(state.point),
+            state.residual,
+            total_values(self.penalty, trials, reply.values),
+            prox_residuals(self.penalty, trials, reply.gradients),
+            (trials - state.point) @ steepest,
+        )
         if best < 0:
             return self._failed(state)
-        point = state.point + state.steps[best] * state.direction
-        return self._moved(self._remember(state, point, reply.gradients[best]), point, float(reply.values[best]),
-                           reply.gradients[best])  # fmt: skip
+        point, gradient = trials[best], reply.gradients[best]
+        return self._moved(self._remember(state, point, gradient), point, float(reply.values[best]), gradient)
+
+    def _trials(self, state: LbfgsState) -> Array:
+        steepest = steepest_descent(self.penalty, state.point, state.gradient)
+        return cut_moves(self.penalty, state.point, steepest, state.direction, state.steps)
 
     def _remember(self, state: LbfgsState, point: Array, gradient: Array) -> LbfgsState:
         move, change = point - state.point, gradient - state.gradient
-        if move @ change <= 1e-10 * np.linalg.norm(move) * np.linalg.norm(change):
+        if not _is_curved(move, change):
             return state
         return replace(
             state,
@@ -86,31 +102,44 @@ class Lbfgs(Solver[LbfgsState]):
             value=value,
             gradient=gradient,
             iteration=state.iteration + 1,
-            residual=float(np.linalg.norm(gradient)),
-            direction=-inverse_hessian_product(state.moves, state.changes, gradient),
+            residual=prox_residual(self.penalty, point, gradient),
+            direction=self._direction(point, gradient, state.moves, state.changes),
             steps=np.ones(1) if len(state.moves) else FIRST_LADDER,
         )
+
+    def _direction(self, point: Array, gradient: Array, moves: Array, changes: Array) -> Array:
+        steepest = steepest_descent(self.penalty, point, gradient)
+        free = free_entries(self.penalty, point, steepest)
+        direction = np.zeros_like(point)
+        direction[free] = inverse_hessian_product(moves[:, free], changes[:, free], steepest[free])
+        return aligned(self.penalty, point, steepest, direction)
 
     def _failed(self, state: LbfgsState) -> LbfgsState:
         if state.steps[-1] > 2.0**-16:
             return replace(state, steps=state.steps[-1] * RETRY_LADDER)
         if len(state.moves) == 0:
-            return ended(state, Status.STALLED, "no step along the negative gradient lowers the objective")
+            return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
+        steepest = steepest_descent(self.penalty, state.point, state.gradient)
         empty = state.moves[:0]
-        return replace(state, moves=empty, changes=empty, direction=-state.gradient, steps=FIRST_LADDER)
+        return replace(state, moves=empty, changes=empty, direction=steepest, steps=FIRST_LADDER)
+
+
+def _is_curved(move: Array, change: Array) -> bool:
+    """Whether a pair shows enough curvature to keep the inverse Hessian's approximation positive definite."""
+    return float(move @ change) > 1e-10 * float(np.linalg.norm(move) * np.linalg.norm(change))
 
 
 def inverse_hessian_product(moves: Array, changes: Array, vector: Array) -> Array:
-    """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980)."""
+    """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980); flat pairs are left out."""
+    pairs = [(m, c, 1.0 / float(m @ c)) for m, c in zip(moves, changes, strict=True) if _is_curved(m, c)]
     result = vector.copy()
-    alphas = np.zeros(len(moves))
-    inverse_products = [1.0 / float(m @ c) for m, c in zip(moves, changes, strict=True)]
-    for i in reversed(range(len(moves))):
-        alphas[i] = inverse_products[i] * float(moves[i] @ result)
-        result -= alphas[i] * changes[i]
-    if len(moves):
-        result *= float(moves[-1] @ changes[-1]) / float(changes[-1] @ changes[-1])
-    for i in range(len(moves)):
-        beta = inverse_products[i] * float(changes[i] @ result)
-        result += (alphas[i] - beta) * moves[i]
+    alphas = []
+    for move, change, inverse in reversed(pairs):
+        alphas.append(inverse * float(move @ result))
+        result -= alphas[-1] * change
+    if pairs:
+        move, change, inverse = pairs[-1]
+        result *= 1.0 / (inverse * float(change @ change))
+    for (move, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
+        result += (alpha - inverse * float(change @ result)) * move
     return result

@@ -16,6 +16,7 @@ from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Solver
 from sparkgd.solvers.gd import GradientDescent
 from sparkgd.solvers.lbfgs import Lbfgs
+from sparkgd.solvers.nesterov import Nesterov
 from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
@@ -83,13 +84,16 @@ class SolverEntry:
     needs_curvature : bool
         Whether the loss must have a curvature.
     takes_rough : bool
-        Whether it handles L1 and bounds.
+        Whether it handles penalties that are not differentiable, by their prox or by their linear pieces.
+    needs_pieces : bool
+        Whether the rough part must be piecewise linear: L1 and bounds are, groups are not.
     """
 
     scaling: Callable[[SolverSettings], Scaling]
     build: Callable[[SolverContext], Solver[Any]]
     needs_curvature: bool = False
     takes_rough: bool = False
+    needs_pieces: bool = False
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
@@ -98,12 +102,18 @@ class SolverEntry:
         if self.needs_curvature and not loss.has_curvature:
             return f"the {loss.name} loss has no curvature"
         if not self.takes_rough and not penalty.is_smooth:
-            return "the penalty has a part that is not differentiable (L1 or bounds)"
+            return "the penalty has a part that is not differentiable (L1, bounds or groups)"
+        if self.needs_pieces and not penalty.is_piecewise:
+            return "the penalty ties weights together in groups; only L1 and bounds, weight by weight, are handled"
         return None
 
 
 def _step_scaling(settings: SolverSettings) -> Scaling:
     return Scaling.DIAGONAL if settings.step_size is None else Scaling.STEP
+
+
+def _full_or_step_scaling(settings: SolverSettings) -> Scaling:
+    return Scaling.FULL if settings.step_size is None else Scaling.STEP
 
 
 def _schedule(context: SolverContext, default_step: float, default_schedule: str) -> Schedule:
@@ -123,6 +133,10 @@ def _gradient_descent(context: SolverContext) -> Solver[Any]:
     return GradientDescent(_schedule(context, step, "constant"), settings.momentum, context.penalty)
 
 
+def _nesterov(context: SolverContext) -> Solver[Any]:
+    return Nesterov(context.settings.step_size or 1.0, context.penalty)
+
+
 def _stochastic(context: SolverContext) -> Solver[Any]:
     settings = context.settings
     batches: Batches
@@ -140,9 +154,24 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
 
 SOLVERS: dict[str, SolverEntry] = {
     "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
+    "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
     "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
-    "l-bfgs": SolverEntry(lambda _: Scaling.FULL, lambda _: Lbfgs()),
-    "newton": SolverEntry(lambda _: Scaling.DIAGONAL, lambda _: Newton(), needs_curvature=True),
+    "l-bfgs": SolverEntry(
+        lambda _: Scaling.FULL, lambda context: Lbfgs(penalty=context.penalty), takes_rough=True, needs_pieces=True
+    ),
+    "owlqn": SolverEntry(
+        lambda _: Scaling.DIAGONAL,
+        lambda context: Lbfgs(penalty=context.penalty, name="owlqn"),
+        takes_rough=True,
+        needs_pieces=True,
+    ),
+    "newton": SolverEntry(
+        lambda _: Scaling.DIAGONAL,
+        lambda context: Newton(context.penalty),
+        needs_curvature=True,
+        takes_rough=True,
+        needs_pieces=True,
+    ),
 }
 """Every solver by the name that users give it."""
 

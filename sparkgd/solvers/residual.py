@@ -1,4 +1,4 @@
-"""Distance from optimality."""
+"""Distance from optimality, and totals of smooth and rough part."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def prox_residual(penalty: Penalty, point: Array, gradient: Array) -> float:
     if penalty.is_smooth:
         return float(np.linalg.norm(gradient))
     return float(np.linalg.norm(point - penalty.prox(point - gradient, 1.0)))
+
+
+def prox_residuals(penalty: Penalty, points: Array, gradients: Array) -> Array:
+    """`prox_residual` of each of m points, shape (m,)."""
+    return np.array([prox_residual(penalty, *pair) for pair in zip(points, gradients, strict=True)])
+
+
+def total_values(penalty: Penalty, points: Array, values: Array) -> Array:
+    """``f + r`` at each of m points, shape (m,), given ``values`` of f."""
+    return np.asarray(values + np.array([penalty.rough_value(point) for point in points]))

@@ -9,7 +9,7 @@ import numpy as np
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
-from sparkgd.solvers.residual import prox_residual
+from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 
 RUNGS = 2.0 ** np.arange(-3, 5)
 MAX_FAILURES = 5
@@ -45,8 +45,8 @@ class SteepestDescent(Solver[SteepestState]):
         if state.iteration < 0:
             return self._moved(state, state.point, float(reply.values[0]), reply.gradients[0], state.step)
         trials, steps = self._trials(state), state.step * RUNGS
-        totals = reply.values + np.array([self.penalty.rough_value(t) for t in trials])
-        residuals = np.array([prox_residual(self.penalty, *pair) for pair in zip(trials, reply.gradients, strict=True)])
+        totals = total_values(self.penalty, trials, reply.values)
+        residuals = prox_residuals(self.penalty, trials, reply.gradients)
         moves = trials - state.point
         predicted = np.einsum("mn,mn->m", moves, moves) / steps
         current = state.value + self.penalty.rough_value(state.point)

@@ -27,6 +27,8 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout) -> Choice:
     the number of rounds. Newton needs 3 to 15; its Hessian costs ``rows * size^2`` operations a round, little while
     ``size`` is small. L-BFGS needs 10 to 100 rounds, each at the price of reading the data.
     """
-    if layout.size <= NEWTON_SIZE and loss.has_curvature and penalty.is_smooth:
+    if layout.size <= NEWTON_SIZE and loss.has_curvature and penalty.is_piecewise:
         return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
+    if not penalty.is_piecewise:
+        return Choice("nesterov", "the penalty ties weights together in groups: only methods by its prox apply")
     return Choice("l-bfgs", f"{layout.size} coefs: too many for a Hessian in each round")

@@ -37,8 +37,8 @@ class Coordinates(Protocol):
         ...
 
     @property
-    def weight_scale(self) -> Array | None:
-        """``factor`` with ``weights = factor * u`` where the map is diagonal on the weights, else None."""
+    def factor(self) -> Array | None:
+        """``factor`` with ``coef = factor * u`` where the map is diagonal, but for centring, else None."""
         ...
 
 
@@ -78,8 +78,10 @@ class Diagonal:
         return self.layout.pack(weights, by_intercept * self.intercept_scale)
 
     @property
-    def weight_scale(self) -> Array:
-        return np.tile(self.scale, self.layout.num_linear)
+    def factor(self) -> Array:
+        layout = self.layout
+        weights = np.tile(self.scale, (layout.num_linear, 1))
+        return layout.pack(weights, np.full(layout.num_outputs, self.intercept_scale))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,33 +93,33 @@ class Rotated:
     Parameters
     ----------
     diagonal : Diagonal
-    factor : ndarray (p, p)
+    triangle : ndarray (p, p)
         Upper triangular R, shared by all outputs.
     """
 
     diagonal: Diagonal
-    factor: Array
+    triangle: Array
 
     def to_raw(self, point: Array) -> Array:
-        return self.diagonal.to_raw(self._weights(point, lambda w: _solve(self.factor, w, transposed=False)))
+        return self.diagonal.to_raw(self._weights(point, lambda w: _solve(self.triangle, w, transposed=False)))
 
     def from_raw(self, coef: Array) -> Array:
-        return self._weights(self.diagonal.from_raw(coef), lambda w: w @ self.factor.T)
+        return self._weights(self.diagonal.from_raw(coef), lambda w: w @ self.triangle.T)
 
     def pull(self, gradient: Array) -> Array:
-        return self._weights(self.diagonal.pull(gradient), lambda w: _solve(self.factor, w, transposed=True))
+        return self._weights(self.diagonal.pull(gradient), lambda w: _solve(self.triangle, w, transposed=True))
 
     def _weights(self, coef: Array, change: Callable[[Array], Array]) -> Array:
         layout = self.diagonal.layout
         return layout.pack(change(layout.weights(coef)), layout.intercepts(coef))
 
     @property
-    def weight_scale(self) -> None:
+    def factor(self) -> None:
         return None
 
 
-def _solve(factor: Array, rows: Array, transposed: bool) -> Array:
+def _solve(triangle: Array, rows: Array, transposed: bool) -> Array:
     """``R^-1`` (or ``R^-T``) applied along the last axis."""
     flat = rows.reshape(-1, rows.shape[-1]).T
-    solved = linalg.solve_triangular(factor, flat, trans="T" if transposed else "N", check_finite=False)
+    solved = linalg.solve_triangular(triangle, flat, trans="T" if transposed else "N", check_finite=False)
     return np.asarray(solved.T.reshape(rows.shape))

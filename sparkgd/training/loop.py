@@ -124,7 +124,7 @@ class _Run:
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
         if not self.held_out_losses[-1] > min(self.held_out_losses):
-            self.coef = task.objective.coordinates.to_raw(state.point)
+            self.coef = task.objective.raw_coef(state.point)
         if state.ending is None:
             stochastic = task.solver.is_stochastic
             ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), stochastic)
@@ -189,9 +189,9 @@ def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] =
 
 
 def _start(task: Task) -> _Run:
-    coordinates = task.objective.coordinates
-    point = coordinates.from_raw(task.start)
-    return _Run(task, task.solver.start(point), coordinates.to_raw(point))
+    objective = task.objective
+    point = objective.point(task.start)
+    return _Run(task, task.solver.start(point), objective.raw_coef(point))
 
 
 def _description(active: Sequence[_Run]) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
-from sparkgd.penalties import OnWeights, Penalty
+from sparkgd.penalties import NoPenalty, OnWeights, Penalty
 from sparkgd.solvers.base import Reply
 from sparkgd.training.coordinates import Coordinates
 
@@ -34,6 +34,8 @@ class Objective:
     coordinates : Coordinates
     held_out : int
         The fold whose rows this model does not train on, -1 for none.
+    intercept_penalty : Penalty
+        Of the intercepts: bounds, else none. The coordinates must not be centred then.
     """
 
     loss: Loss
@@ -41,21 +43,30 @@ class Objective:
     penalty: Penalty
     coordinates: Coordinates
     held_out: int = -1
+    intercept_penalty: Penalty = NoPenalty()
 
     @property
     def penalty_on_coef(self) -> OnWeights:
         """The penalty as a function of a raw coef."""
-        return OnWeights(self.penalty, self.layout.num_weights)
+        return OnWeights(self.penalty, self.layout.num_weights, self.intercept_penalty)
 
     @property
     def solver_penalty(self) -> Penalty:
         """The rough part of the penalty as a function of a point in solver coordinates."""
-        factor = self.coordinates.weight_scale
+        factor = self.coordinates.factor
         return self.penalty_on_coef if factor is None else self.penalty_on_coef.scaled(factor)
 
     def total(self, value: float, point: Array) -> float:
         """Objective at a point whose smooth part is ``value``."""
-        return value + self.penalty_on_coef.rough_value(self.coordinates.to_raw(point))
+        return value + self.solver_penalty.rough_value(point)
+
+    def point(self, coef: Array) -> Array:
+        """Point of a raw coef, or the nearest one within bounds."""
+        return self.solver_penalty.project(self.coordinates.from_raw(coef))
+
+    def raw_coef(self, point: Array) -> Array:
+        """Raw coef of a point, without the last bit by which rounding may carry it out of bounds."""
+        return self.penalty_on_coef.project(self.coordinates.to_raw(point))
 
     def gradient_reply(self, points: Array, sums: Sums) -> Reply:
         """Reply to the gradient sums at ``points``; a mini-batch that holds no weight has zero loss and gradient."""

@@ -16,7 +16,7 @@ from sparkgd.exceptions import IncompatibleError, InvalidParamError
 from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
-from sparkgd.penalties import Penalty
+from sparkgd.penalties import NoPenalty, OnWeights, Penalty
 from sparkgd.solvers.registry import SOLVERS, Scaling, SolverContext, SolverSettings, working_solvers
 from sparkgd.training.auto import Choice, choose_solver
 from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
@@ -53,6 +53,8 @@ class TrainingSpec:
         Fold to leave out, -1 for none.
     name : str
         Of the fit, for job descriptions and messages.
+    intercept_penalty : Penalty
+        Of the intercepts: bounds, else none.
     """
 
     loss: Loss
@@ -64,6 +66,12 @@ class TrainingSpec:
     start: tuple[Array, Array | None] | None = None
     held_out: int = -1
     name: str = "fit"
+    intercept_penalty: Penalty = NoPenalty()
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether coordinates may be centred: only a free intercept can absorb the shift."""
+        return self.fit_intercept and self.intercept_penalty.is_smooth
 
 
 @dataclass(frozen=True)
@@ -87,12 +95,13 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
     """
     layout = CoefLayout(len(statistics.mean), spec.loss.num_outputs, spec.fit_intercept, spec.loss.num_scalars)
     penalty = spec.penalty(statistics, layout.num_linear)
-    choice = _choice(spec, penalty, layout)
+    _check_constant(penalty, layout, statistics)
+    choice = _choice(spec, OnWeights(penalty, layout.num_weights, spec.intercept_penalty), layout)
     entry = SOLVERS[choice.name]
     scaling = entry.scaling(spec.solver)
     seconds: list[float] = []
     coordinates, curvature = _coordinates(spec, scaling, layout, penalty, statistics, engine, seconds)
-    objective = Objective(spec.loss, layout, penalty, coordinates, spec.held_out)
+    objective = Objective(spec.loss, layout, penalty, coordinates, spec.held_out, spec.intercept_penalty)
     context = SolverContext(
         settings=spec.solver,
         penalty=objective.solver_penalty,
@@ -126,24 +135,25 @@ def _coordinates(
 ) -> tuple[Coordinates, float]:
     """Coordinates, and an upper bound of the Hessian's largest eigenvalue in them."""
     if scaling is Scaling.STEP:
-        return _step_coordinates(spec, layout, statistics), 1.0
+        return _step_coordinates(spec, layout, penalty, statistics), 1.0
     diagonal, curvature, l2 = _preconditioner(spec, layout, penalty, statistics)
-    if layout.num_features > GRAM_COLUMNS or not _wants_gram(spec, scaling):
+    is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
+    if layout.num_features > GRAM_COLUMNS or not _wants_gram(spec, scaling, is_smooth):
         return diagonal, float(np.count_nonzero(diagonal.scale) + 1)
     began = time.perf_counter()
     gram = engine.round([GramKernel(diagonal.center, diagonal.scale, spec.held_out)], f"{spec.name}: Gram matrix")
     seconds.append(time.perf_counter() - began)
     assert gram[0].hessian is not None
     model = curvature * gram[0].hessian / statistics.weight + np.diag(l2 * diagonal.scale**2)
-    if scaling is Scaling.FULL and penalty.is_smooth:
+    if scaling is Scaling.FULL and is_smooth:
         return Rotated(diagonal, _factor(model)), 1.0
     largest = float(linalg.eigvalsh(model, subset_by_index=[len(model) - 1, len(model) - 1])[0])
     return diagonal, max(largest, 1.0)
 
 
-def _wants_gram(spec: TrainingSpec, scaling: Scaling) -> bool:
+def _wants_gram(spec: TrainingSpec, scaling: Scaling, is_smooth: bool) -> bool:
     """Full scaling needs the Gram matrix; a gradient method with an automatic step needs its largest eigenvalue."""
-    return scaling is Scaling.FULL or spec.solver.name in ("gd", "sgd")
+    return (scaling is Scaling.FULL and is_smooth) or spec.solver.name in ("gd", "sgd")
 
 
 def _factor(model: Array) -> Array:
@@ -152,14 +162,13 @@ def _factor(model: Array) -> Array:
     return np.asarray(linalg.cholesky(model + floor * np.eye(len(model)), check_finite=False))
 
 
-def _step_coordinates(spec: TrainingSpec, layout: CoefLayout, statistics: Statistics) -> Diagonal:
+def _step_coordinates(spec: TrainingSpec, layout: CoefLayout, penalty: Penalty, statistics: Statistics) -> Diagonal:
     """The space in which a user means a step size: standardised columns, or the raw ones."""
-    columns = layout.num_features
-    if not spec.standardize:
-        return Diagonal(layout, np.zeros(columns), np.ones(columns))
-    center = statistics.mean if spec.fit_intercept else np.zeros(columns)
-    deviation = statistics.deviation()
-    return Diagonal(layout, center, _inverse(deviation, _constant(statistics)))
+    scale = np.ones(layout.num_features)
+    if spec.standardize:
+        scale = _inverse(statistics.deviation(), _constant(statistics))
+    center = statistics.mean if spec.standardize and spec.is_centred else np.zeros(layout.num_features)
+    return Diagonal(layout, center, _allowed(penalty, scale, layout))
 
 
 def _preconditioner(
@@ -170,11 +179,28 @@ def _preconditioner(
     outputs, columns = layout.num_linear, layout.num_features
     l2 = penalty.smooth_curvature(outputs * columns).reshape(outputs, columns).mean(axis=0)
     moment = statistics.deviation(ddof=0) ** 2
-    if not spec.fit_intercept:
+    if not spec.is_centred:
         moment = moment + statistics.mean**2
-    center = statistics.mean if spec.fit_intercept else np.zeros(columns)
+    center = statistics.mean if spec.is_centred else np.zeros(columns)
     scale = _inverse(np.sqrt(curvature * moment + l2), _constant(statistics))
-    return Diagonal(layout, center, scale, 1.0 / np.sqrt(curvature)), curvature, l2
+    return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
+
+
+def _allowed(penalty: Penalty, scale: Array, layout: CoefLayout) -> Array:
+    """The scale of columns nearest to ``scale`` that the penalty can work with."""
+    by_output = penalty.allowed_scale(np.tile(scale, layout.num_linear))
+    return np.asarray(by_output.reshape(layout.num_linear, layout.num_features).mean(axis=0))
+
+
+def _check_constant(penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> None:
+    """A column without variation has the weight 0; bounds must let it."""
+    zero = np.zeros(layout.num_weights)
+    moved = penalty.project(zero).reshape(layout.num_linear, layout.num_features) != 0.0
+    columns = np.flatnonzero(moved.any(axis=0) & _constant(statistics))
+    if len(columns):
+        raise InvalidParamError(
+            f"the bounds of column {columns[0]} exclude 0, but the column is constant and its weight is fixed at 0"
+        )
 
 
 def _constant(statistics: Statistics) -> npt.NDArray[np.bool_]:
