@@ -43,7 +43,13 @@ class Ending:
 class Sample(Protocol):
     """Rule that picks the rows of a mini-batch (see `sparkgd.solvers.sampling`)."""
 
-    def rows(self, first_row: int, count: int) -> npt.NDArray[np.intp]: ...
+    def rows(self, first_row: int, count: int) -> npt.NDArray[np.intp]:
+        """Positions, within ``count`` rows starting at row ``first_row``, of the rows in the batch."""
+        ...
+
+    def expected_weight(self, weight_sum: float) -> float:
+        """Mean of a batch's weight where all rows together weigh ``weight_sum``."""
+        ...
 
 
 @dataclass(frozen=True)

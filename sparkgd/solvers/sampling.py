@@ -36,6 +36,9 @@ class UniformRows:
         drawn = self.drawn() - first_row
         return drawn[(drawn >= 0) & (drawn < count)]
 
+    def expected_weight(self, weight_sum: float) -> float:
+        return weight_sum * self.batch_size / self.total
+
 
 @dataclass(frozen=True)
 class BernoulliRows:
@@ -51,3 +54,6 @@ class BernoulliRows:
         skip = first_row % 4
         uniforms = np.random.Generator(stream).random(skip + count)[skip:]
         return np.flatnonzero(uniforms < self.fraction)
+
+    def expected_weight(self, weight_sum: float) -> float:
+        return weight_sum * self.fraction

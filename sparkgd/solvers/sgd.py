@@ -97,6 +97,6 @@ class StochasticGradientDescent(Solver[StochasticState]):
             velocity=velocity,
         )
         length, size = float(np.linalg.norm(velocity)), float(np.linalg.norm(point))
-        if length < self.tol * max(size, 1.0):
+        if 0.0 < length < self.tol * max(size, 1.0):  # a batch without any row moves nothing
             return ended(state, Status.CONVERGED, f"the last step, {length:.3g}, is below tol * max(norm(coef), 1)")
         return state

@@ -90,7 +90,7 @@ class Outcome:
     iterations: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
     """A task under way."""
 
@@ -111,20 +111,22 @@ class _Run:
         self.state = self.task.solver.tell(before, answer.reply)
         self.seconds.append(seconds)
         if self.state.iteration > before.iteration:
-            self._completed_iteration(answer)
+            # A stochastic solver's values are those of its batch at the point that it left.
+            self._completed_iteration(answer, before.point if self.task.solver.is_stochastic else self.state.point)
 
-    def _completed_iteration(self, answer: Answer) -> None:
+    def _completed_iteration(self, answer: Answer, evaluated: Array) -> None:
         state, task = self.state, self.task
         objective = task.objective.total(state.value, state.point)
         self.objectives.append(objective)
         self.gradient_norms.append(state.residual)
-        self.held_out_losses.append(answer.held_out_loss(state.point))
+        self.held_out_losses.append(answer.held_out_loss(evaluated))
         if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
             reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
-        if not self.held_out_losses[-1] > min(self.held_out_losses):
-            self.coef = task.objective.raw_coef(state.point)
+        best = min((loss for loss in self.held_out_losses if not np.isnan(loss)), default=np.nan)
+        if np.isnan(best) or self.held_out_losses[-1] == best:
+            self.coef = task.objective.raw_coef(state.point if np.isnan(best) else evaluated)
         if state.ending is None:
             stochastic = task.solver.is_stochastic
             ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), stochastic)
@@ -189,9 +191,11 @@ def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] =
 
 
 def _start(task: Task) -> _Run:
-    objective = task.objective
-    point = objective.point(task.start)
-    return _Run(task, task.solver.start(point), objective.raw_coef(point))
+    point = task.objective.point(task.start)
+    state = task.solver.start(point)
+    if state.iteration >= task.stopping.max_iterations:  # of a stochastic solver, whose first round is a step
+        state = replace(state, ending=task.stopping.check(state, [], [], 0.0, True))
+    return _Run(task, state, task.objective.raw_coef(point))
 
 
 def _description(active: Sequence[_Run]) -> str:
@@ -207,13 +211,15 @@ def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
     if not finished:
         return
     began = time.perf_counter()
+    points = [run.task.objective.point(run.coef) for run in finished]
     questions = [
-        Question(run.task.objective, GradientRequest(run.state.point[None, :]), run.task.weight_sum) for run in finished
+        Question(run.task.objective, GradientRequest(point[None, :]), run.task.weight_sum)
+        for run, point in zip(finished, points, strict=True)
     ]
     answers = run_round(engine, questions, f"{finished[0].task.name}: final evaluation")
-    for run, answer in zip(finished, answers, strict=True):
+    for run, point, answer in zip(finished, points, answers, strict=True):
         value, gradient = float(answer.reply.values[0]), answer.reply.gradients[0]
-        run.objectives.append(run.task.objective.total(value, run.state.point))
+        run.objectives.append(run.task.objective.total(value, point))
         run.gradient_norms.append(float(np.linalg.norm(gradient)))
-        run.held_out_losses.append(answer.held_out_loss(run.state.point))
+        run.held_out_losses.append(answer.held_out_loss(point))
         run.seconds.append(time.perf_counter() - began)

@@ -68,10 +68,10 @@ class Objective:
         """Raw coef of a point, without the last bit by which rounding may carry it out of bounds."""
         return self.penalty_on_coef.project(self.coordinates.to_raw(point))
 
-    def gradient_reply(self, points: Array, sums: Sums) -> Reply:
-        """Reply to the gradient sums at ``points``; a mini-batch that holds no weight has zero loss and gradient."""
-        assert sums.value is not None and sums.gradient is not None and sums.weight is not None
-        weight = np.where(sums.weight > 0.0, sums.weight, 1.0)
+    def gradient_reply(self, points: Array, sums: Sums, weight_sum: Array | float) -> Reply:
+        """Reply to the gradient sums at ``points``; ``weight_sum`` is the (expected) weight of the rows summed."""
+        assert sums.value is not None and sums.gradient is not None
+        weight = np.broadcast_to(weight_sum, sums.value.shape)
         coefs = self.coordinates.to_raw(points)
         penalty = self.penalty_on_coef
         values = sums.value / weight + np.array([penalty.smooth_value(c) for c in coefs])
@@ -81,7 +81,7 @@ class Objective:
     def hessian_reply(self, point: Array, sums: Sums) -> Reply:
         """Reply to the Hessian sums at ``point``."""
         assert sums.hessian is not None and sums.weight is not None
-        reply = self.gradient_reply(point[None, :], sums)
+        reply = self.gradient_reply(point[None, :], sums, sums.weight)
         raw = sums.hessian / sums.weight[0] + np.diag(self.penalty_on_coef.smooth_curvature(self.layout.size))
         # The map is linear: pulling the rows, then the columns, gives T^T H T.
         hessian = self.coordinates.pull(self.coordinates.pull(raw).T)

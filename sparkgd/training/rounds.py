@@ -123,9 +123,16 @@ def _answers(group: list[Question], sums: Sums) -> list[Answer]:
         case GradientRequest():
             parts = _split(sums, [len(_points(q)) for q in group])
             return [
-                _answer(q.objective.gradient_reply(_points(q), part), _points(q), part)
+                _answer(q.objective.gradient_reply(_points(q), part, _weight(q, part)), _points(q), part)
                 for q, part in zip(group, parts, strict=True)
             ]
+
+
+def _weight(question: Question, sums: Sums) -> Array | float:
+    """What divides the sums: a mini-batch's expected weight, so that its gradient is unbiased whatever the weights."""
+    assert isinstance(question.request, GradientRequest) and sums.weight is not None
+    sample = question.request.sample
+    return sums.weight if sample is None else sample.expected_weight(question.weight_sum)
 
 
 def _split(sums: Sums, counts: list[int]) -> list[Sums]:
