@@ -15,21 +15,17 @@ OBJECTIVE, VALIDATION, GRADIENT = "tab:blue", "tab:orange", "0.6"
 
 
 def plot_history(summary: TrainingSummary, ax: Axes | None = None) -> Axes:
-    """The curve of a fit, or one more curve on axes that the caller has; see `TrainingSummary.plot`."""
-    if ax is not None:
-        _draw(ax, summary.objectiveHistory, label=f"{summary.solver}, {summary.totalRounds} rounds")
-        ax.set(xlabel="iteration", ylabel="objective")
-        ax.legend(frameon=False)
-        return ax
+    """Objective, validation loss (where there is one) and gradient norm; see `TrainingSummary.plot`."""
     try:
         from matplotlib import pyplot
         from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    _draw(ax, summary.objectiveHistory, color=OBJECTIVE, label="objective")
+    if ax is None:
+        _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    _draw(ax, summary.objectiveHistory, "objective", OBJECTIVE)
     if summary.validationHistory:
-        _draw(ax, summary.validationHistory, color=VALIDATION, label="validation loss")
+        _draw(ax, summary.validationHistory, "validation loss", VALIDATION)
     _draw_gradient(ax, summary.gradientNormHistory)
     ax.set(xlabel="iteration", ylabel="objective")
     ax.set_title(f"{summary.solver}: {summary.status} after {summary.totalRounds} rounds", loc="left", fontsize=11)
@@ -38,7 +34,7 @@ def plot_history(summary: TrainingSummary, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw(ax: Axes, values: list[float], label: str, color: str | None = None) -> None:
+def _draw(ax: Axes, values: list[float], label: str, color: str) -> None:
     """One curve; single points are marked while they are few."""
     ax.plot(np.arange(len(values)), values, color=color, label=label, marker="o" if len(values) <= 50 else "", ms=4)
 

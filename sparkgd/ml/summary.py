@@ -68,7 +68,7 @@ class TrainingSummary:
             "objective": f"{self.objective:.8g}",
             "seconds": f"{self.ingestSeconds:.2f} for ingest, {sum(self.secondsPerRound):.2f} for rounds",
         }
-        return "\n".join([type(self).__name__, *(f"  {name:<11}{text}" for name, text in lines.items())])
+        return "\n".join([type(self).__name__, *(f"  {name:<12}{text}" for name, text in lines.items())])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw objective, validation loss (where there is one) and gradient norm against iterations.
@@ -76,8 +76,7 @@ class TrainingSummary:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to add the objective's curve to, labelled with the solver, so that fits can be compared; a new figure
-            with all curves by default.
+            Where to draw; a new figure by default.
 
         Returns
         -------
