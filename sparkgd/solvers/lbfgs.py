@@ -115,8 +115,9 @@ class Lbfgs(Solver[LbfgsState]):
         return aligned(self.penalty, point, steepest, direction)
 
     def _failed(self, state: LbfgsState) -> LbfgsState:
-        if state.steps[-1] > 2.0**-16:
-            return replace(state, steps=state.steps[-1] * RETRY_LADDER)
+        shortest = float(state.steps.min())
+        if shortest > 2.0**-16:
+            return replace(state, steps=shortest * RETRY_LADDER)
         if len(state.moves) == 0:
             return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
         steepest = steepest_descent(self.penalty, state.point, state.gradient)

@@ -70,7 +70,12 @@ def _on_face(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> 
 
 
 def solve_positive(matrix: Array, vector: Array) -> Array:
-    """Solution of a positive semi-definite system, with the least shift of the diagonal that makes it definite."""
+    """Solution of a positive semi-definite system, with the least shift of the diagonal that makes it definite.
+
+    A system that is not finite has no solution: nan.
+    """
+    if not (np.isfinite(matrix).all() and np.isfinite(vector).all()):
+        return np.full_like(vector, np.nan)
     scale = float(np.max(np.diag(matrix), initial=0.0)) or 1.0
     shift = 0.0
     while True:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Solver
@@ -120,6 +121,9 @@ def _schedule(context: SolverContext, default_step: float, default_schedule: str
     settings = context.settings
     step = default_step if settings.step_size is None else settings.step_size
     name = default_schedule if settings.schedule == "auto" else settings.schedule
+    if name not in SCHEDULES:
+        works = ", ".join(repr(known) for known in ("auto", *SCHEDULES))
+        raise IncompatibleError(f"schedule={name!r} cannot be used with solver={settings.name!r}; give one of {works}")
     return SCHEDULES[name](step)
 
 

@@ -72,7 +72,7 @@ class Outcome:
     Attributes
     ----------
     coef : ndarray (size,)
-        Raw coef of the result: the last point, or the best on the held-out rows where there are any.
+        Raw coef of the result: the last point, or with early stopping the best on the held-out rows.
     ending : Ending
     objectives, gradient_norms, held_out_losses : list of float
         One entry an iteration, the first for the starting point.
@@ -125,8 +125,10 @@ class _Run:
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
         best = min((loss for loss in self.held_out_losses if not np.isnan(loss)), default=np.nan)
-        if np.isnan(best) or self.held_out_losses[-1] == best:
-            self.coef = task.objective.raw_coef(state.point if np.isnan(best) else evaluated)
+        if not task.stopping.patience or np.isnan(best):
+            self.coef = task.objective.raw_coef(state.point)
+        elif self.held_out_losses[-1] == best:
+            self.coef = task.objective.raw_coef(evaluated)
         if state.ending is None:
             stochastic = task.solver.is_stochastic
             ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), stochastic)

@@ -220,5 +220,8 @@ def _start(spec: TrainingSpec, layout: CoefLayout, statistics: Statistics) -> Ar
             f"initialCoefficients has shape {weights.shape}, but the data need {shape} (outputs x features)"
         )
     given = np.empty(0) if intercepts is None else intercepts
+    for name, values in (("initialCoefficients", weights), ("initialIntercept", given)):
+        if not np.isfinite(values).all():
+            raise InvalidParamError(f"{name} holds values that are not finite; training cannot start there")
     null = spec.loss.null_intercept(statistics.label)
     return layout.pack(weights, np.concatenate([given, null[len(given) :]]))

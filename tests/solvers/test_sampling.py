@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ samples = pytest.mark.parametrize(
 def row_numbers(sample, stops: list[int]) -> np.ndarray:
     """Rows of the whole dataset that the partitions pick, in order."""
     edges = [0, *stops, TOTAL]
-    parts = [first + sample.rows(first, stop - first) for first, stop in zip(edges, edges[1:], strict=False)]
+    parts = [first + sample.rows(first, stop - first) for first, stop in pairwise(edges)]
     return np.sort(np.concatenate(parts))
 
 

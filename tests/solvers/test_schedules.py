@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from sparkgd.solvers.schedules import SCHEDULES
@@ -17,7 +19,7 @@ def test_the_first_step_is_the_one_asked_for(name):
 @each
 def test_steps_are_positive_and_never_grow(name):
     steps = [SCHEDULES[name](0.3).step_size(t) for t in range(1, 1001)]
-    assert all(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(steps))
     assert min(steps) > 0.0
 
 

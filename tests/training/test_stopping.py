@@ -1,0 +1,99 @@
+"""Endings: each convergence test alone, limits, and early stopping."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sparkgd.solvers.base import State, Status
+from sparkgd.training.stopping import OBJECTIVE_FACTOR, WINDOW, Stopping
+
+STATE = State(np.zeros(2), 1.0, np.ones(2), iteration=5, residual=1.0, gap=np.nan, ending=None)
+STOPPING = Stopping(max_iterations=100, tol=1e-4)
+FALLING = [10.0, 5.0, 2.0, 1.0]
+
+
+def status(stopping=STOPPING, state=STATE, objectives=FALLING, held_out=(), seconds=0.0, stochastic=False):
+    ending = stopping.check(state, objectives, held_out, seconds, stochastic)
+    return ending and ending.status
+
+
+def test_goes_on_while_nothing_holds():
+    assert status() is None
+
+
+def test_gradient():
+    limit = 1e-4 * np.sqrt(10.0)
+    assert status(state=replace(STATE, residual=limit * 0.999)) is Status.CONVERGED
+    assert status(state=replace(STATE, residual=limit * 1.001)) is None
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+def test_the_gradient_test_does_not_depend_on_the_unit_of_the_label(factor):
+    # Multiplying labels and predictions by c multiplies a squared loss by c^2 and its gradient, in coordinates where
+    # the Hessian is the identity, by c.
+    objectives = [f * factor**2 for f in FALLING]
+    for residual in (1e-4 * np.sqrt(10.0) * 0.99, 1e-4 * np.sqrt(10.0) * 1.01):
+        here = status(state=replace(STATE, residual=residual * factor), objectives=objectives)
+        assert here is status(state=replace(STATE, residual=residual))
+
+
+def test_gap():
+    assert status(state=replace(STATE, gap=0.9e-5)) is Status.CONVERGED
+    assert status(state=replace(STATE, gap=1.1e-5)) is None
+
+
+def test_objective_standing_still():
+    flat = [10.0, *[1.0 + OBJECTIVE_FACTOR * 0.9e-4] * WINDOW, 1.0]
+    assert status(objectives=flat) is Status.CONVERGED
+    assert status(objectives=[10.0, *[1.0 + OBJECTIVE_FACTOR * 1.1e-4] * WINDOW, 1.0]) is None
+    assert status(objectives=[1.0] * WINDOW) is None
+
+
+def test_tol_zero_never_converges():
+    stopping = replace(STOPPING, tol=0.0)
+    assert status(stopping, replace(STATE, residual=0.0, gap=0.0), [1.0] * 50) is None
+
+
+def test_stochastic_solvers_are_not_judged_by_a_batch():
+    assert status(state=replace(STATE, residual=0.0, gap=0.0), stochastic=True) is None
+
+
+def test_limits():
+    assert status(state=replace(STATE, iteration=100)) is Status.MAX_ITERATIONS
+    assert status(replace(STOPPING, max_seconds=3.0), seconds=3.0) is Status.MAX_SECONDS
+    assert status(replace(STOPPING, max_seconds=3.0), seconds=2.9) is None
+
+
+def test_convergence_comes_before_limits():
+    assert status(state=replace(STATE, iteration=100, residual=0.0)) is Status.CONVERGED
+
+
+@pytest.mark.parametrize(
+    ("held_out", "expected"),
+    [
+        ([3.0, 2.0, 1.0], None),
+        ([1.0, 2.0, 3.0], Status.STOPPED_EARLY),
+        ([2.0, 1.0, 1.5], None),
+        ([2.0, 1.0, 1.0, 1.0], Status.STOPPED_EARLY),
+        ([np.nan, 1.0, np.nan, 2.0], None),
+        ([np.nan] * 10, None),
+        ([], None),
+    ],
+)
+def test_patience(held_out, expected):
+    assert status(replace(STOPPING, patience=2), held_out=held_out) is expected
+    assert status(replace(STOPPING, patience=0), held_out=held_out) is None
+
+
+def test_reasons_name_the_param_or_the_figures():
+    reasons = {
+        "maxIter=100": STOPPING.check(replace(STATE, iteration=100), FALLING, [], 0.0, False),
+        "maxSeconds=2": replace(STOPPING, max_seconds=2.0).check(STATE, FALLING, [], 5.0, False),
+        "gradient norm": STOPPING.check(replace(STATE, residual=0.0), FALLING, [], 0.0, False),
+        "3 iterations": replace(STOPPING, patience=3).check(STATE, FALLING, [0.0, 1.0, 1.0, 1.0], 0.0, False),
+    }
+    for words, ending in reasons.items():
+        assert words in ending.reason
