@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pyspark import cloudpickle
 
 from sparkgd.data.blockfile import map_block, open_block
 from sparkgd.data.ingest import Packed, read_handles
@@ -56,7 +57,9 @@ class ClusterEngine:
             If a partition that Spark computed again holds other rows than at ingest.
         """
         context = self._packed.handles.context
-        payload = pickle.dumps(Work(tuple(kernels), self._class_weights, self._first_rows))
+        # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
+        work = Work(tuple(kernels), self._class_weights, self._first_rows)
+        payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):

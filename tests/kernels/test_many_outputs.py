@@ -28,7 +28,7 @@ cases = pytest.mark.parametrize(
     ("loss", "fit_intercept", "is_sparse"),
     [
         pytest.param(LOSSES[name], fit, csr, id=f"{name}-{fit}-{csr}")
-        for name, fit, csr in product(LOSSES, *[[True, False]] * 2)
+        for name, fit, csr in product(LOSSES, [True, False], [True, False])
     ],
 )
 
@@ -61,7 +61,7 @@ def points_of(layout: CoefLayout, count: int) -> Array:
     return points
 
 
-def map_of(block: Block, layout: CoefLayout, row: int) -> tuple[Array, Array]:
+def map_of(block: Block, layout: CoefLayout, row: np.intp) -> tuple[Array, Array]:
     """Matrix A (K, size) and shift with ``raw_prediction = A coef + shift``, written out by hand."""
     outputs, linear = layout.num_outputs, layout.num_outputs - layout.num_scalars
     matrix, shift = np.zeros((outputs, layout.size)), np.zeros(outputs)

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.losses import LOSSES, HeavyTweedieLoss, HuberLoss, JointHuberLoss, Loss, LossSettings, QuantileLoss
+from sparkgd.losses import (
+    LINKS,
+    LOSSES,
+    BinomialFamily,
+    Family,
+    HeavyTweedieLoss,
+    HuberLoss,
+    JointHuberLoss,
+    Loss,
+    LossSettings,
+    PowerFamily,
+    QuantileLoss,
+    generalized_loss,
+    power_link,
+)
 from sparkgd.losses.piecewise_linear import PiecewiseLinearLoss
 
 Array = npt.NDArray[np.float64]
@@ -29,7 +43,30 @@ OTHERS: dict[str, Loss] = {
     "heavy tweedie 2.5": HeavyTweedieLoss(2.5),
     "heavy tweedie 3": HeavyTweedieLoss(3.0),
 }
-ALL: dict[str, Loss] = {**REGISTERED, **SMOOTHED, **OTHERS}
+MLLIB_LINKS: dict[Family, tuple[str, ...]] = {
+    PowerFamily(0.0): ("identity", "log", "inverse"),
+    PowerFamily(1.0): ("log", "identity", "sqrt"),
+    PowerFamily(2.0): ("inverse", "identity", "log"),
+    BinomialFamily(): ("logit", "probit", "cloglog"),
+}
+TWEEDIE = (
+    (0.0, 0.0),
+    (1.2, -0.2),
+    (1.5, 0.5),
+    (1.5, 0.0),
+    (1.5, 1.0),
+    (2.5, -1.5),
+    (3.0, -2.0),
+    (3.0, 1.0),
+    (2.5, 0.0),
+)
+"""Variance and link powers, the canonical pairs ``link = 1 - variance`` among them."""
+GENERALIZED = {
+    loss.name: loss
+    for family, links in MLLIB_LINKS.items()
+    for loss in (generalized_loss(family, LINKS[n]) for n in links)
+} | {f"tweedie {p:g} power {q:g}": generalized_loss(PowerFamily(p), power_link(q)) for p, q in TWEEDIE}
+ALL: dict[str, Loss] = {**REGISTERED, **SMOOTHED, **OTHERS, **GENERALIZED}
 
 
 @dataclass(frozen=True)
@@ -53,10 +90,12 @@ def labels_of(loss: Loss) -> Array:
 
 
 def grid_of(loss: Loss, largest: float = 4.0, count: int = 41) -> Grid:
-    """Raw predictions between ``-largest`` and ``largest``, off the kinks; scalar outputs stay positive."""
+    """Raw predictions between ``-largest`` and ``largest``, off the kinks; positive ones only where others cost inf."""
     label = labels_of(loss)
     axis = np.linspace(-largest, largest, count) + 0.0123456
     if loss.num_outputs == 1:
+        if np.isinf(loss.value_and_derivative(label[:, None], np.tile([-1.0, 0.0], (len(label), 1)))[0]).any():
+            axis = np.abs(axis) + 0.2
         return Grid(label[:, None], np.broadcast_to(axis, (len(label), count)))
     random = np.random.default_rng(7)
     raw = np.stack([random.permutation(axis) for _ in range(loss.num_outputs)], axis=-1)
