@@ -64,10 +64,23 @@ class GradientKernel:
         return scan.sums()
 
 
-class _Scan:
-    """Accumulators shared by the two shapes of raw predictions."""
+class PointsKernel(Protocol):
+    """What a kernel over m points has."""
 
-    def __init__(self, kernel: GradientKernel) -> None:
+    @property
+    def loss(self) -> Loss: ...
+    @property
+    def layout(self) -> CoefLayout: ...
+    @property
+    def points(self) -> Array: ...
+    @property
+    def held_out(self) -> npt.NDArray[np.int16] | None: ...
+
+
+class Scan:
+    """Raw predictions, row weights and loss sums of m points; subclasses add what else they sum."""
+
+    def __init__(self, kernel: PointsKernel) -> None:
         self.loss, self.layout = kernel.loss, kernel.layout
         self.held_out = kernel.held_out
         self.count = len(kernel.points)
@@ -80,8 +93,6 @@ class _Scan:
         self.weight = np.zeros(self.count)
         self.held_out_value = np.zeros(self.count)
         self.held_out_weight = np.zeros(self.count)
-        self.weights_gradient = np.zeros((self.count * layout.num_outputs, layout.num_features))
-        self.intercepts_gradient = np.zeros(self.count * layout.num_outputs)
 
     def raw_prediction(self, chunk: Block) -> Array:
         raw = chunk.features.dot(self.weights)
@@ -100,6 +111,16 @@ class _Scan:
         self.held_out_weight += aside.sum(axis=0)
         return np.where(held, 0.0, weight)
 
+
+class _GradientScan(Scan):
+    """Adds the gradients."""
+
+    def __init__(self, kernel: GradientKernel) -> None:
+        super().__init__(kernel)
+        outputs = self.count * self.layout.num_outputs
+        self.weights_gradient = np.zeros((outputs, self.layout.num_features))
+        self.intercepts_gradient = np.zeros(outputs)
+
     def sums(self) -> Sums:
         layout, m = self.layout, self.count
         gradient = layout.pack(
@@ -116,7 +137,7 @@ class _Scan:
         )
 
 
-class _OneOutput(_Scan):
+class _OneOutput(_GradientScan):
     """Raw predictions of shape (rows, m)."""
 
     def add(self, chunk: Block) -> None:
@@ -130,7 +151,7 @@ class _OneOutput(_Scan):
         self.intercepts_gradient += derivative.sum(axis=0)
 
 
-class _ManyOutputs(_Scan):
+class _ManyOutputs(_GradientScan):
     """Raw predictions of shape (rows, m, K)."""
 
     def add(self, chunk: Block) -> None:

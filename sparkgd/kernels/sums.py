@@ -32,6 +32,10 @@ class Sums:
         Hessian sum times each of q directions.
     coef : ndarray (m, s)
         Sum of ``weight * coef`` over the partitions' local results.
+    dual_height : ndarray (m, 2)
+        Sum of ``weight * (a z - l*(y, a))`` over rows with dual variable a > 0, and over rows with a < 0.
+    dual_slope : ndarray (m, 2, s)
+        Sum of ``weight * a * d z / d coef`` over the same rows.
     """
 
     value: Array | None = None
@@ -42,6 +46,8 @@ class Sums:
     hessian: Array | None = None
     product: Array | None = None
     coef: Array | None = None
+    dual_height: Array | None = None
+    dual_slope: Array | None = None
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(_add(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))

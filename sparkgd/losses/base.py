@@ -130,6 +130,18 @@ class Loss(ABC):
         """``d2l/dz2``; with K outputs the matrix of shape ``(..., K, K)``."""
         raise NotImplementedError(f"the {self.name} loss has no curvature")
 
+    def smoothed(self, width: float) -> Loss:
+        """For a loss that is not smooth: a smooth one below it, the nearer the smaller ``width``."""
+        raise NotImplementedError(f"the {self.name} loss is not smoothed")
+
+    def typical_width(self, label: LabelSummary) -> float:
+        """For a loss that is not smooth: a width within which most rows are at the null model."""
+        raise NotImplementedError(f"the {self.name} loss is not smoothed")
+
+    def conjugate(self, label: Array, derivative: Array) -> Array:
+        """For a loss that is not smooth, whose least value is 0: ``sup_z [derivative z - l(y, z)]``, maybe inf."""
+        raise NotImplementedError(f"the conjugate of the {self.name} loss is not known")
+
     def inverse_link(self, raw_prediction: Array) -> Array:
         """The prediction (a mean, a probability, a quantile) that a raw prediction stands for."""
         return raw_prediction

@@ -25,5 +25,8 @@ class HingeLoss(PiecewiseLinearLoss):
     def slope(self, label: Array) -> Array:
         return 1.0 - 2.0 * label
 
+    def residual_scale(self, label: LabelSummary) -> float:
+        return 1.0
+
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([1.0 if label.mean >= 0.5 else -1.0])

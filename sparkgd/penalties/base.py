@@ -84,6 +84,10 @@ class Penalty(ABC):
         """The scale nearest to ``scale``, shape ``(n,)``, in whose coordinates `scaled` has a prox."""
         return scale
 
+    def conjugate(self, slope: Array) -> float:
+        """``sup_w slope . w - value(w)``; infinite, which never proves anything wrong, where it is not known."""
+        return 0.0 if not np.any(slope) else np.inf
+
     def value(self, weights: Array) -> float:
         """Smooth and rough part together."""
         return self.smooth_value(weights) + self.rough_value(weights)

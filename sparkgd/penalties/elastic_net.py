@@ -51,6 +51,12 @@ class ElasticNet(Penalty):
         high = np.where((self.l1 == 0.0) | (side > 0.0), np.inf, 0.0)
         return low, high
 
+    def conjugate(self, slope: Array) -> float:
+        excess = np.maximum(np.abs(slope) - self.l1, 0.0)
+        if np.any(excess[self.l2 == 0.0]):
+            return np.inf
+        return 0.5 * float(np.sum(excess * excess / np.where(self.l2 > 0.0, self.l2, 1.0)))
+
     def scaled(self, factor: Array) -> ElasticNet:
         return ElasticNet(self.l1 * factor, np.zeros_like(self.l2))
 

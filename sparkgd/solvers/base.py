@@ -75,7 +75,50 @@ class ProductRequest:
     directions: Array
 
 
-Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest
+@dataclass(frozen=True)
+class CertificateRequest:
+    """A `Certificate` for each row of ``points`` (m, n), dual variables from the loss smoothed to ``width``."""
+
+    points: Array
+    width: float
+
+
+@dataclass(frozen=True)
+class SmoothedRequest:
+    """What ``request`` asks for, of the objective whose loss is smoothed to ``width``."""
+
+    request: GradientRequest | HessianRequest | ProductRequest
+    width: float
+
+
+@dataclass(frozen=True)
+class CompoundRequest:
+    """Several requests in one round, answered by as many ``Reply.parts``."""
+
+    parts: tuple[CertificateRequest | SmoothedRequest, ...]
+
+
+Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest | CompoundRequest
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Proofs of quality at m points, for losses with kinks.
+
+    Attributes
+    ----------
+    objectives : ndarray (m,)
+        The objective itself: no smoothing, whole penalty.
+    bounds : ndarray (m,)
+        Dual objectives: no point has a smaller objective. ``-inf`` where a weight without penalty leaves none.
+    errors : ndarray (m,)
+        What smoothing hides: loss minus the dual lines, mean over the rows. The gap at a minimiser of the smoothed
+        objective.
+    """
+
+    objectives: Array
+    bounds: Array
+    errors: Array
 
 
 @dataclass(frozen=True)
@@ -88,12 +131,17 @@ class Reply:
     gradients : ndarray (m, n)
     hessian : ndarray (n, n) or None
     products : ndarray (q, n) or None
+    certificate : Certificate or None
+    parts : tuple of Reply
+        Of a compound request.
     """
 
     values: Array
     gradients: Array
     hessian: Array | None = None
     products: Array | None = None
+    certificate: Certificate | None = None
+    parts: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +174,11 @@ class State:
     gap: float
     ending: Ending | None
 
+    @property
+    def duality_gap(self) -> float:
+        """A proven bound of the objective above its minimum; infinite where the solver has none."""
+        return np.inf
+
 
 StateT = TypeVar("StateT", bound=State)
 
@@ -135,10 +188,16 @@ class Solver(ABC, Generic[StateT]):
 
     name: str
     is_stochastic: bool = False
+    judges_itself: bool = False
+    """Whether it sets its own ending on convergence, so that no other test applies."""
 
     @abstractmethod
     def start(self, point: Array) -> StateT:
         """State before the first round."""
+
+    def moved_target(self, state: StateT, reply: Reply) -> StateT:
+        """State at the same point after f changed a little; ``reply`` is the answer for the new f at that point."""
+        return self.tell(self.start(state.point), reply)
 
     @abstractmethod
     def ask(self, state: StateT) -> Request:

@@ -37,6 +37,11 @@ class Coordinates(Protocol):
         ...
 
     @property
+    def fixed(self) -> npt.NDArray[np.bool_]:
+        """Which weights (num_linear * num_features) are held at zero."""
+        ...
+
+    @property
     def factor(self) -> Array | None:
         """``factor`` with ``coef = factor * u`` where the map is diagonal, but for centring, else None."""
         ...
@@ -78,6 +83,10 @@ class Diagonal:
         return self.layout.pack(weights, by_intercept * self.intercept_scale)
 
     @property
+    def fixed(self) -> npt.NDArray[np.bool_]:
+        return np.tile(self.scale == 0.0, self.layout.num_linear)
+
+    @property
     def factor(self) -> Array:
         layout = self.layout
         weights = np.tile(self.scale, (layout.num_linear, 1))
@@ -112,6 +121,10 @@ class Rotated:
     def _weights(self, coef: Array, change: Callable[[Array], Array]) -> Array:
         layout = self.diagonal.layout
         return layout.pack(change(layout.weights(coef)), layout.intercepts(coef))
+
+    @property
+    def fixed(self) -> npt.NDArray[np.bool_]:
+        return self.diagonal.fixed
 
     @property
     def factor(self) -> None:

@@ -130,8 +130,8 @@ class _Run:
         elif self.held_out_losses[-1] == best:
             self.coef = task.objective.raw_coef(evaluated)
         if state.ending is None:
-            stochastic = task.solver.is_stochastic
-            ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), stochastic)
+            judged = task.solver.is_stochastic or task.solver.judges_itself
+            ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), judged)
             self.state = replace(state, ending=ending)
 
     def record(self, model: int) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
-from sparkgd.solvers.base import Reply
+from sparkgd.solvers.base import Certificate, Reply
 from sparkgd.training.coordinates import Coordinates
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -68,6 +68,10 @@ class Objective:
         """Raw coef of a point, without the last bit by which rounding may carry it out of bounds."""
         return self.penalty_on_coef.project(self.coordinates.to_raw(point))
 
+    def smoothed(self, width: float) -> Objective:
+        """The same with the loss's kinks smoothed over ``width``."""
+        return replace(self, loss=self.loss.smoothed(width))
+
     def gradient_reply(self, points: Array, sums: Sums, weight_sum: Array | float) -> Reply:
         """Reply to the gradient sums at ``points``; ``weight_sum`` is the (expected) weight of the rows summed."""
         assert sums.value is not None and sums.gradient is not None
@@ -93,3 +97,31 @@ class Objective:
         curvature = self.penalty_on_coef.smooth_curvature(self.layout.size)
         raw = sums.product / weight_sum + curvature * self.coordinates.to_raw(directions)
         return Reply(np.empty(0), np.empty((0, 0)), products=self.coordinates.pull(raw))
+
+    def certificate_reply(self, points: Array, sums: Sums) -> Reply:
+        """Reply to the dual sums at ``points``.
+
+        Scaling the dual variables of a side by t in [0, 1] keeps them feasible, since conjugates of losses whose least
+        value is zero have ``l*(t a) <= t l*(a)``. With dual slope g and height h the bound is ``h - g . w - penalty*(-g)``
+        (Fenchel's duality theorem; Rockafellar, 1970, section 31).
+        """
+        assert sums.value is not None and sums.weight is not None
+        assert sums.dual_height is not None and sums.dual_slope is not None
+        losses, heights = sums.value / sums.weight, sums.dual_height / sums.weight[:, None]
+        slopes = sums.dual_slope / sums.weight[:, None, None]
+        kept = _feasible_share(self.layout.intercepts(slopes)[..., 0])
+        slope = self.layout.weights(np.einsum("ms,msn->mn", kept, slopes)).reshape(len(points), -1)
+        slope[:, self.coordinates.fixed] = 0.0
+        weights = self.layout.weights(self.coordinates.to_raw(points)).reshape(len(points), -1)
+        penalty = self.penalty
+        objectives = losses + np.array([penalty.value(w) for w in weights])
+        bounds = np.einsum("ms,ms->m", kept, heights) - np.einsum("mn,mn->m", slope, weights)
+        bounds -= np.array([penalty.conjugate(-g) for g in slope])
+        certificate = Certificate(objectives, bounds, losses - heights.sum(axis=1))
+        return Reply(np.empty(0), np.empty((0, 0)), certificate=certificate)
+
+
+def _feasible_share(sides: Array) -> Array:
+    """Share of each side (m, 2), rising and falling, to keep so that the sides' sums cancel."""
+    mass = np.abs(sides)
+    return np.where(mass > 0.0, mass.min(axis=1, keepdims=True) / np.where(mass > 0.0, mass, 1.0), 1.0)

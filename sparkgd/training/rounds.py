@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import Kernel, Sums
+from sparkgd.kernels.dual import DualKernel
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import HessianKernel, ProductKernel
-from sparkgd.solvers.base import GradientRequest, HessianRequest, ProductRequest, Reply, Request
+from sparkgd.solvers.base import (
+    CertificateRequest, CompoundRequest, GradientRequest, HessianRequest, ProductRequest, Reply, Request, SmoothedRequest,
+)  # fmt: skip
 from sparkgd.training.objective import Objective
 
 Array = npt.NDArray[np.float64]
@@ -28,6 +31,10 @@ class Engine(Protocol):
     def close(self) -> None:
         """Drop everything that the engine keeps on executors and disks."""
         ...
+
+
+Part: TypeAlias = GradientRequest | HessianRequest | ProductRequest | CertificateRequest
+"""A request that one kernel answers."""
 
 
 @dataclass(frozen=True)
@@ -62,84 +69,134 @@ class Answer:
         return float(self.held_out_losses[nearest])
 
 
+@dataclass(frozen=True)
+class _Item:
+    """A part of a question."""
+
+    objective: Objective
+    request: Part
+    weight_sum: float
+
+
 def run_round(engine: Engine, questions: Sequence[Question], description: str = "") -> list[Answer]:
     """Answer all questions by one round of the engine.
 
-    Gradient requests that share loss, layout and sample are evaluated together as one matrix of points.
+    Requests for gradients, or for certificates, that share loss, layout and sample are evaluated together as one matrix
+    of points.
     """
+    items = [_items(question) for question in questions]
+    answers = iter(_run(engine, [item for group in items for item in group], description))
+    return [_whole(question, [next(answers) for _ in group]) for question, group in zip(questions, items, strict=True)]
+
+
+def _items(question: Question) -> list[_Item]:
+    request = question.request
+    if not isinstance(request, CompoundRequest):
+        return [_Item(question.objective, request, question.weight_sum)]
+    return [_item(question, part) for part in request.parts]
+
+
+def _item(question: Question, part: CertificateRequest | SmoothedRequest) -> _Item:
+    objective = question.objective
+    match part:
+        case SmoothedRequest(request, width):
+            return _Item(objective.smoothed(width), request, question.weight_sum)
+        case CertificateRequest():
+            return _Item(objective, part, question.weight_sum)
+
+
+def _whole(question: Question, answers: list[Answer]) -> Answer:
+    if not isinstance(question.request, CompoundRequest):
+        return answers[0]
+    reply = Reply(np.empty(0), np.empty((0, 0)), parts=tuple(answer.reply for answer in answers))
+    return replace(answers[0], reply=reply)
+
+
+def _run(engine: Engine, items: Sequence[_Item], description: str) -> list[Answer]:
     groups: dict[object, list[int]] = {}
-    for index, question in enumerate(questions):
-        groups.setdefault(_group_key(index, question), []).append(index)
-    kernels = [_kernel([questions[i] for i in members]) for members in groups.values()]
+    for index, item in enumerate(items):
+        groups.setdefault(_group_key(index, item), []).append(index)
+    kernels = [_kernel([items[i] for i in members]) for members in groups.values()]
     answers: dict[int, Answer] = {}
     for members, sums in zip(groups.values(), engine.round(kernels, description), strict=True):
-        for index, answer in zip(members, _answers([questions[i] for i in members], sums), strict=True):
+        for index, answer in zip(members, _answers([items[i] for i in members], sums), strict=True):
             answers[index] = answer
-    return [answers[i] for i in range(len(questions))]
+    return [answers[i] for i in range(len(items))]
 
 
-def _group_key(index: int, question: Question) -> object:
-    request = question.request
-    if isinstance(request, GradientRequest):
-        return (question.objective.loss, question.objective.layout, request.sample)
+def _group_key(index: int, item: _Item) -> object:
+    objective = item.objective
+    match item.request:
+        case GradientRequest(_, sample):
+            return (GradientRequest, objective.loss, objective.layout, sample)
+        case CertificateRequest(_, width):
+            return (CertificateRequest, objective.loss, objective.layout, width)
     return index
 
 
-def _kernel(group: list[Question]) -> Kernel:
+def _kernel(group: list[_Item]) -> Kernel:
     objective, request = group[0].objective, group[0].request
+    loss, layout, to_raw = objective.loss, objective.layout, objective.coordinates.to_raw
     match request:
         case HessianRequest(point):
-            coef = objective.coordinates.to_raw(point)
-            return HessianKernel(objective.loss, objective.layout, coef, objective.held_out)
+            return HessianKernel(loss, layout, to_raw(point), objective.held_out)
         case ProductRequest(point, directions):
-            to_raw = objective.coordinates.to_raw
-            return ProductKernel(
-                objective.loss, objective.layout, to_raw(point), to_raw(directions), objective.held_out
-            )
-        case GradientRequest():
-            points = [(q.objective.coordinates.to_raw(_points(q)), q.objective.held_out) for q in group]
-            held_out = np.concatenate([np.full(len(p), fold, dtype=np.int16) for p, fold in points])
-            return GradientKernel(
-                objective.loss,
-                objective.layout,
-                np.concatenate([p for p, _ in points]),
-                held_out if np.any(held_out >= 0) else None,
-                request.sample,
-            )
+            return ProductKernel(loss, layout, to_raw(point), to_raw(directions), objective.held_out)
+        case GradientRequest(_, sample):
+            return GradientKernel(loss, layout, *_joined(group), sample)
+        case CertificateRequest(_, width):
+            return DualKernel(loss, loss.smoothed(width), layout, *_joined(group))
 
 
-def _points(question: Question) -> Array:
-    assert isinstance(question.request, GradientRequest)
-    return question.request.points
+def _joined(group: list[_Item]) -> tuple[Array, npt.NDArray[np.int16] | None]:
+    """Raw points of all members, and the fold that each leaves out if any does."""
+    points = [item.objective.coordinates.to_raw(_points(item)) for item in group]
+    folds = [np.full(len(p), item.objective.held_out, dtype=np.int16) for p, item in zip(points, group, strict=True)]
+    held_out = np.concatenate(folds)
+    return np.concatenate(points), held_out if np.any(held_out >= 0) else None
 
 
-def _answers(group: list[Question], sums: Sums) -> list[Answer]:
+def _points(item: _Item) -> Array:
+    assert isinstance(item.request, GradientRequest | CertificateRequest)
+    return item.request.points
+
+
+def _answers(group: list[_Item], sums: Sums) -> list[Answer]:
     objective, request = group[0].objective, group[0].request
     match request:
         case HessianRequest(point):
             return [_answer(objective.hessian_reply(point, sums), point[None, :], sums)]
         case ProductRequest(point, directions):
             return [_answer(objective.product_reply(directions, sums, group[0].weight_sum), point[None, :], sums)]
-        case GradientRequest():
-            parts = _split(sums, [len(_points(q)) for q in group])
+        case GradientRequest() | CertificateRequest():
+            parts = _split(sums, [len(_points(item)) for item in group])
             return [
-                _answer(q.objective.gradient_reply(_points(q), part, _weight(q, part)), _points(q), part)
-                for q, part in zip(group, parts, strict=True)
+                _answer(_reply_at_points(item, part), _points(item), part)
+                for item, part in zip(group, parts, strict=True)
             ]
 
 
-def _weight(question: Question, sums: Sums) -> Array | float:
+def _reply_at_points(item: _Item, sums: Sums) -> Reply:
+    of = item.objective
+    points, request = _points(item), item.request
+    if isinstance(request, CertificateRequest):
+        return of.certificate_reply(points, sums)
+    return of.gradient_reply(points, sums, _weight(item, sums))
+
+
+def _weight(item: _Item, sums: Sums) -> Array | float:
     """What divides the sums: a mini-batch's expected weight, so that its gradient is unbiased whatever the weights."""
-    assert isinstance(question.request, GradientRequest) and sums.weight is not None
-    sample = question.request.sample
-    return sums.weight if sample is None else sample.expected_weight(question.weight_sum)
+    assert isinstance(item.request, GradientRequest) and sums.weight is not None
+    sample = item.request.sample
+    return sums.weight if sample is None else sample.expected_weight(item.weight_sum)
 
 
 def _split(sums: Sums, counts: list[int]) -> list[Sums]:
+    """Sums over m points, whose every field has them along the first axis, by member."""
     stops = np.cumsum(counts)
-    fields = (sums.value, sums.gradient, sums.weight, sums.held_out_value, sums.held_out_weight)
+    whole = {f.name: getattr(sums, f.name) for f in fields(sums)}
     return [
-        Sums(*(None if f is None else f[stop - count : stop] for f in fields))
+        Sums(**{name: None if array is None else array[stop - count : stop] for name, array in whole.items()})
         for count, stop in zip(counts, stops, strict=True)
     ]
 

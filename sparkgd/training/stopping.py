@@ -43,10 +43,13 @@ class Stopping:
     patience: int = 0
 
     def check(
-        self, state: State, objectives: Sequence[float], held_out: Sequence[float], seconds: float, stochastic: bool
+        self, state: State, objectives: Sequence[float], held_out: Sequence[float], seconds: float, judged: bool
     ) -> Ending | None:
-        """The ending that applies after an iteration, if any; ``objectives`` holds one value an iteration."""
-        converged = None if stochastic else self._converged(state, objectives)
+        """The ending that applies after an iteration, if any; ``judged`` if no convergence test is wanted.
+
+        ``objectives`` holds one value an iteration.
+        """
+        converged = None if judged else self._converged(state, objectives)
         if converged is not None:
             return Ending(Status.CONVERGED, converged)
         if self.patience and _rounds_since_best(held_out) >= self.patience:
