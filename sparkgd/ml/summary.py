@@ -33,6 +33,9 @@ class TrainingSummary:
         last.
     validationHistory : list of float
         Mean loss of the validation rows, one entry an iteration; empty without validation.
+    dualityGap : float
+        A proven bound of the objective above its minimum, for losses with kinks (hinge, quantile, epsilonInsensitive);
+        infinite for the others, and where a weight without an L2 penalty leaves no bound.
     secondsPerRound : list of float
     ingestSeconds : float
     partitionStats : list of PartitionStat
@@ -48,6 +51,7 @@ class TrainingSummary:
         self.objectiveHistory: list[float] = outcome.objectives
         self.gradientNormHistory: list[float] = outcome.gradient_norms
         self.validationHistory: list[float] = outcome.held_out_losses if data.held_out >= 0 else []
+        self.dualityGap: float = outcome.duality_gap
         self.secondsPerRound: list[float] = [*prepared.seconds, *outcome.seconds]
         self.totalRounds: int = len(self.secondsPerRound)
         self.ingestSeconds: float = data.seconds

@@ -21,6 +21,7 @@ from sparkgd.solvers.nesterov import Nesterov
 from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
+from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.solvers.steepest import SteepestDescent
 
 
@@ -64,6 +65,8 @@ class SolverContext:
         Upper bound of the Hessian's largest eigenvalue in solver coordinates.
     row_curvature : float
         Typical largest eigenvalue of one row's Hessian in solver coordinates.
+    smoothing_width : float or None
+        To begin with, for a loss with kinks; None for a smooth one.
     """
 
     settings: SolverSettings
@@ -71,6 +74,7 @@ class SolverContext:
     rows: int = 0
     largest_curvature: float = 1.0
     row_curvature: float = 1.0
+    smoothing_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class SolverEntry:
         Whether it handles penalties that are not differentiable, by their prox or by their linear pieces.
     needs_pieces : bool
         Whether the rough part must be piecewise linear: L1 and bounds are, groups are not.
+    takes_kinks : bool
+        Whether it handles losses with kinks, by `Smoothing`.
     """
 
     scaling: Callable[[SolverSettings], Scaling]
@@ -95,12 +101,13 @@ class SolverEntry:
     needs_curvature: bool = False
     takes_rough: bool = False
     needs_pieces: bool = False
+    takes_kinks: bool = False
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
-        if not loss.is_smooth:
+        if not loss.is_smooth and not self.takes_kinks:
             return f"the {loss.name} loss is not differentiable"
-        if self.needs_curvature and not loss.has_curvature:
+        if self.needs_curvature and loss.is_smooth and not loss.has_curvature:
             return f"the {loss.name} loss has no curvature"
         if not self.takes_rough and not penalty.is_smooth:
             return "the penalty has a part that is not differentiable (L1, bounds or groups)"
@@ -161,13 +168,18 @@ SOLVERS: dict[str, SolverEntry] = {
     "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
     "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
     "l-bfgs": SolverEntry(
-        lambda _: Scaling.FULL, lambda context: Lbfgs(penalty=context.penalty), takes_rough=True, needs_pieces=True
+        lambda _: Scaling.FULL,
+        lambda context: Lbfgs(penalty=context.penalty),
+        takes_rough=True,
+        needs_pieces=True,
+        takes_kinks=True,
     ),
     "owlqn": SolverEntry(
         lambda _: Scaling.DIAGONAL,
         lambda context: Lbfgs(penalty=context.penalty, name="owlqn"),
         takes_rough=True,
         needs_pieces=True,
+        takes_kinks=True,
     ),
     "newton": SolverEntry(
         lambda _: Scaling.DIAGONAL,
@@ -175,9 +187,18 @@ SOLVERS: dict[str, SolverEntry] = {
         needs_curvature=True,
         takes_rough=True,
         needs_pieces=True,
+        takes_kinks=True,
     ),
 }
 """Every solver by the name that users give it."""
+
+
+def build_solver(name: str, context: SolverContext) -> Solver[Any]:
+    """The solver of that name, smoothing the loss if it has kinks."""
+    solver = SOLVERS[name].build(context)
+    if context.smoothing_width is None:
+        return solver
+    return Smoothing(solver, context.smoothing_width, context.settings.tol, context.penalty)
 
 
 def working_solvers(loss: Loss, penalty: Penalty) -> list[str]:

@@ -9,9 +9,22 @@ import numpy as np
 
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import (
-    Array, Certificate, CertificateRequest, CompoundRequest, GradientRequest, HessianRequest, ProductRequest, Reply,
-    Request, SmoothedRequest, Solver, State, Status, ended,
-)  # fmt: skip
+    Array,
+    Certificate,
+    CertificateRequest,
+    CompoundRequest,
+    Ending,
+    GradientRequest,
+    HessianRequest,
+    ProductRequest,
+    Reply,
+    Request,
+    SmoothedRequest,
+    Solver,
+    State,
+    Status,
+    ended,
+)
 
 SHRINK = 0.3
 """Ratio of successive widths."""
@@ -30,6 +43,8 @@ class SmoothingState(State):
         Of the solver of the smoothed problem.
     width, next_width : float
         Of the smoothed problem under way, and of the next.
+    error : float
+        What smoothing hides at the inner solver's point: the gap of an exact solution of the smoothed problem.
     bound : float
         Largest dual objective so far: no point has a smaller objective.
     objective : float
@@ -39,6 +54,7 @@ class SmoothingState(State):
     inner: State
     width: float
     next_width: float
+    error: float = np.inf
     bound: float = -np.inf
     objective: float = np.inf
 
@@ -73,10 +89,7 @@ class Smoothing(Solver[SmoothingState]):
     tol: float = 1e-6
     penalty: Penalty = NoPenalty()
     judges_itself: bool = True
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.inner.name
+    name: str = "smoothing"
 
     def start(self, point: Array) -> SmoothingState:
         inner = self.inner.start(point)
@@ -102,13 +115,17 @@ class Smoothing(Solver[SmoothingState]):
         inner = self.inner.tell(state.inner, current)
         if fallback and inner.ending is None and inner.iteration == state.inner.iteration:
             inner = self.inner.tell(inner, fallback[0])
-        if inner.ending is None and inner.iteration == state.inner.iteration:
-            return replace(state, inner=inner)
+        if inner.iteration > state.inner.iteration:
+            assert certified.certificate is not None
+            index = self._accepted(state, inner)
+            return self._judged(self._certified(state, inner, certified.certificate, index), _at(finer, index))
+        return replace(state, inner=inner) if inner.ending is None else self._stuck(state, inner.ending)
+
+    def _accepted(self, state: SmoothingState, inner: State) -> int:
+        """Which of the points asked for the inner solver has moved to."""
         request = self.inner.ask(state.inner)
-        assert isinstance(request, GradientRequest | HessianRequest) and certified.certificate is not None
-        index = int(np.argmin(np.linalg.norm(_points(request) - inner.point, axis=1)))
-        moved = self._certified(state, inner, certified.certificate, index)
-        return self._judged(moved, float(certified.certificate.errors[index]), _at(finer, index))
+        assert isinstance(request, GradientRequest | HessianRequest)
+        return int(np.argmin(np.linalg.norm(_points(request) - inner.point, axis=1)))
 
     def _fallback(self, state: SmoothingState) -> tuple[SmoothedRequest, ...]:
         """What a solver with Hessian would ask next if its full step failed, as it often does near kinks."""
@@ -127,6 +144,7 @@ class Smoothing(Solver[SmoothingState]):
             gradient=inner.gradient,
             residual=inner.residual,
             iteration=state.iteration + 1,
+            error=float(found.errors[index]),
             bound=max(state.bound, float(found.bounds[index])),
         )
         objective = float(found.objectives[index])
@@ -135,27 +153,35 @@ class Smoothing(Solver[SmoothingState]):
         value = objective - self.penalty.rough_value(inner.point)
         return replace(state, point=inner.point, value=value, objective=objective)
 
-    def _judged(self, state: SmoothingState, error: float, finer: Reply) -> SmoothingState:
+    def _judged(self, state: SmoothingState, finer: Reply) -> SmoothingState:
         """Stop, stay at the width, or go on to the next."""
         inner_gap = _gap(state.inner)
-        gap = state.duality_gap if np.isfinite(state.bound) else error + inner_gap
-        state = replace(state, gap=gap)
-        limit = self.tol * abs(state.objective)
+        gap = state.duality_gap if np.isfinite(state.bound) else state.error + inner_gap
+        state, limit = replace(state, gap=gap), self._limit(state)
         if gap <= limit:
-            return ended(state, Status.CONVERGED, self._reason(state, limit))
-        inner_ended = state.inner.ending is not None
-        if error > 0.5 * limit and (inner_gap <= SOLVED * error or inner_ended):
-            inner = self.inner.moved_target(replace(state.inner, ending=None), finer)
-            return replace(state, inner=inner, width=state.next_width, next_width=SHRINK * state.next_width)
-        if inner_ended:
-            assert state.inner.ending is not None
-            return ended(state, Status.STALLED, f"{state.inner.ending.reason}; {self._reason(state, limit)}")
-        return state
+            return ended(state, Status.CONVERGED, self._reason(state))
+        if state.error <= 0.5 * limit or inner_gap > SOLVED * state.error:
+            return state
+        return self._narrowed(state, self.inner.moved_target(state.inner, finer))
 
-    def _reason(self, state: SmoothingState, limit: float) -> str:
+    def _stuck(self, state: SmoothingState, ending: Ending) -> SmoothingState:
+        """Go on to the next width where the inner solver finds no better point, unless the width is not the cause."""
+        if state.error <= 0.5 * self._limit(state):
+            return ended(state, Status.STALLED, f"{ending.reason}; {self._reason(state)}")
+        return self._narrowed(state, self.inner.start(state.inner.point))
+
+    def _narrowed(self, state: SmoothingState, inner: State) -> SmoothingState:
+        return replace(state, inner=inner, width=state.next_width, next_width=SHRINK * state.next_width)
+
+    def _limit(self, state: SmoothingState) -> float:
+        return self.tol * abs(state.objective)
+
+    def _reason(self, state: SmoothingState) -> str:
+        limit = self._limit(state)
+        against = f"{state.gap:.3g} {'<=' if state.gap <= limit else '>'} {limit:.3g}"
         if np.isfinite(state.bound):
-            return f"duality gap {state.gap:.3g}, limit {limit:.3g}"
-        return f"estimated gap {state.gap:.3g}, limit {limit:.3g}, at smoothing width {state.width:.3g} (weights without an L2 penalty leave no dual bound)"
+            return f"duality gap {against}"
+        return f"estimated gap {against} at smoothing width {state.width:.3g} (no proof: weights without L2 penalty)"
 
 
 def _points(request: GradientRequest | HessianRequest) -> Array:

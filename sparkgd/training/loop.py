@@ -79,6 +79,8 @@ class Outcome:
     seconds : list of float
         One entry a round.
     iterations : int
+    duality_gap : float
+        A proven bound of the objective above its minimum; infinite where the solver has none.
     """
 
     coef: Array
@@ -88,6 +90,7 @@ class Outcome:
     held_out_losses: list[float]
     seconds: list[float]
     iterations: int
+    duality_gap: float = np.inf
 
 
 @dataclass(eq=False)
@@ -101,6 +104,11 @@ class _Run:
     gradient_norms: list[float] = field(default_factory=list)
     held_out_losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the loop's convergence tests do not apply."""
+        return self.task.solver.is_stochastic or self.task.solver.judges_itself
 
     def question(self) -> Question:
         return Question(self.task.objective, self.task.solver.ask(self.state), self.task.weight_sum)
@@ -130,8 +138,9 @@ class _Run:
         elif self.held_out_losses[-1] == best:
             self.coef = task.objective.raw_coef(evaluated)
         if state.ending is None:
-            judged = task.solver.is_stochastic or task.solver.judges_itself
-            ending = task.stopping.check(state, self.objectives, self.held_out_losses, sum(self.seconds), judged)
+            ending = task.stopping.check(
+                state, self.objectives, self.held_out_losses, sum(self.seconds), self.is_judged
+            )
             self.state = replace(state, ending=ending)
 
     def record(self, model: int) -> Record:
@@ -148,7 +157,7 @@ class _Run:
         )
 
     def _gradient_limit(self) -> float:
-        if self.task.solver.is_stochastic or not self.objectives:
+        if self.is_judged or not self.objectives:
             return np.nan
         return self.task.stopping.gradient_limit(self.objectives)
 
@@ -157,7 +166,7 @@ class _Run:
         assert ending is not None
         return Outcome(
             self.coef, ending, self.objectives, self.gradient_norms, self.held_out_losses, self.seconds,
-            max(self.state.iteration, 0),
+            max(self.state.iteration, 0), self.state.duality_gap,
         )  # fmt: skip
 
 

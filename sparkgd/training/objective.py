@@ -102,8 +102,8 @@ class Objective:
         """Reply to the dual sums at ``points``.
 
         Scaling the dual variables of a side by t in [0, 1] keeps them feasible, since conjugates of losses whose least
-        value is zero have ``l*(t a) <= t l*(a)``. With dual slope g and height h the bound is ``h - g . w - penalty*(-g)``
-        (Fenchel's duality theorem; Rockafellar, 1970, section 31).
+        value is zero have ``l*(t a) <= t l*(a)``. With dual slope g and height h the bound is
+        ``h - g . w - penalty*(-g)`` (Fenchel's duality theorem; Rockafellar, 1970, section 31).
         """
         assert sums.value is not None and sums.weight is not None
         assert sums.dual_height is not None and sums.dual_slope is not None
@@ -112,8 +112,8 @@ class Objective:
         kept = _feasible_share(self.layout.intercepts(slopes)[..., 0])
         slope = self.layout.weights(np.einsum("ms,msn->mn", kept, slopes)).reshape(len(points), -1)
         slope[:, self.coordinates.fixed] = 0.0
-        weights = self.layout.weights(self.coordinates.to_raw(points)).reshape(len(points), -1)
-        penalty = self.penalty
+        coefs = np.array([self.raw_coef(point) for point in points])
+        weights, penalty = coefs[:, : self.layout.num_weights], self.penalty
         objectives = losses + np.array([penalty.value(w) for w in weights])
         bounds = np.einsum("ms,ms->m", kept, heights) - np.einsum("mn,mn->m", slope, weights)
         bounds -= np.array([penalty.conjugate(-g) for g in slope])

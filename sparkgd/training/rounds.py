@@ -14,7 +14,14 @@ from sparkgd.kernels.dual import DualKernel
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import HessianKernel, ProductKernel
 from sparkgd.solvers.base import (
-    CertificateRequest, CompoundRequest, GradientRequest, HessianRequest, ProductRequest, Reply, Request, SmoothedRequest,
+    CertificateRequest,
+    CompoundRequest,
+    GradientRequest,
+    HessianRequest,
+    ProductRequest,
+    Reply,
+    Request,
+    SmoothedRequest,
 )  # fmt: skip
 from sparkgd.training.objective import Objective
 

@@ -17,7 +17,7 @@ from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
-from sparkgd.solvers.registry import SOLVERS, Scaling, SolverContext, SolverSettings, working_solvers
+from sparkgd.solvers.registry import SOLVERS, Scaling, SolverContext, SolverSettings, build_solver, working_solvers
 from sparkgd.training.auto import Choice, choose_solver
 from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
 from sparkgd.training.loop import Task
@@ -108,20 +108,21 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         rows=rows,
         largest_curvature=curvature,
         row_curvature=float(layout.num_features + 1),
+        smoothing_width=None if spec.loss.is_smooth else spec.loss.typical_width(statistics.label),
     )
     start = _start(spec, layout, statistics)
-    task = Task(objective, entry.build(context), spec.stopping, start, statistics.weight, spec.name)
+    task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)
     return Prepared(task, choice, seconds)
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout) -> Choice:
-    if spec.solver.name == "auto":
-        return choose_solver(spec.loss, penalty, layout)
-    refusal = SOLVERS[spec.solver.name].refusal(spec.loss, penalty)
+    named = Choice(spec.solver.name, "named by the user")
+    choice = choose_solver(spec.loss, penalty, layout) if spec.solver.name == "auto" else named
+    refusal = SOLVERS[choice.name].refusal(spec.loss, penalty)
     if refusal is not None:
         works = ", ".join(repr(name) for name in working_solvers(spec.loss, penalty)) or "none"
-        raise IncompatibleError(f"solver={spec.solver.name!r} cannot be used: {refusal}. Solvers that work: {works}.")
-    return Choice(spec.solver.name, "named by the user")
+        raise IncompatibleError(f"solver={choice.name!r} cannot be used: {refusal}. Solvers that work: {works}.")
+    return choice
 
 
 def _coordinates(
