@@ -88,6 +88,10 @@ class Penalty(ABC):
         """``sup_w slope . w - value(w)``; infinite, which never proves anything wrong, where it is not known."""
         return 0.0 if not np.any(slope) else np.inf
 
+    def share_within(self, slope: Array) -> float:
+        """A share t in [0, 1] of ``slope``, the larger the better, at which `conjugate` is finite."""
+        return 0.0 if np.any(slope) else 1.0
+
     def value(self, weights: Array) -> float:
         """Smooth and rough part together."""
         return self.smooth_value(weights) + self.rough_value(weights)

@@ -57,6 +57,13 @@ class ElasticNet(Penalty):
             return np.inf
         return 0.5 * float(np.sum(excess * excess / np.where(self.l2 > 0.0, self.l2, 1.0)))
 
+    def share_within(self, slope: Array) -> float:
+        outside = (self.l2 == 0.0) & (np.abs(slope) > self.l1)
+        if not outside.any():
+            return 1.0
+        share = float(np.min(self.l1[outside] / np.abs(slope[outside])))
+        return share * (1.0 - 1e-15)  # rounding must not carry the product above l1 again
+
     def scaled(self, factor: Array) -> ElasticNet:
         return ElasticNet(self.l1 * factor, np.zeros_like(self.l2))
 

@@ -115,10 +115,16 @@ class Objective:
         coefs = np.array([self.raw_coef(point) for point in points])
         weights, penalty = coefs[:, : self.layout.num_weights], self.penalty
         objectives = losses + np.array([penalty.value(w) for w in weights])
-        bounds = np.einsum("ms,ms->m", kept, heights) - np.einsum("mn,mn->m", slope, weights)
-        bounds -= np.array([penalty.conjugate(-g) for g in slope])
-        certificate = Certificate(objectives, bounds, losses - heights.sum(axis=1))
+        bounds = [self._bound(*each) for each in zip(np.einsum("ms,ms->m", kept, heights), slope, weights, strict=True)]
+        certificate = Certificate(objectives, np.array(bounds), losses - heights.sum(axis=1))
         return Reply(np.empty(0), np.empty((0, 0)), certificate=certificate)
+
+    def _bound(self, height: float, slope: Array, weights: Array) -> float:
+        """Dual objective of the largest feasible share of the dual variables, -inf if that is nothing."""
+        share = self.penalty.share_within(-slope)
+        if share == 0.0:
+            return -np.inf
+        return float(share * (height - slope @ weights) - self.penalty.conjugate(-share * slope))
 
 
 def _feasible_share(sides: Array) -> Array:

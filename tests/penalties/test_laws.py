@@ -188,3 +188,30 @@ def test_impossible_penalties_are_refused():
         Bounded(LOW, HIGH, PENALTIES["group lasso"])
     with pytest.raises(ValueError, match="allowed_scale"):
         PENALTIES["group lasso"].scaled(np.arange(1.0, SIZE + 1.0)).prox(np.ones(SIZE), 1.0)
+
+
+@every_penalty
+def test_conjugate_is_above_every_point_and_finite_within_the_share(name):
+    penalty = PENALTIES[name]
+    for slope in [np.zeros(SIZE), *points()]:
+        share = penalty.share_within(slope)
+        conjugate = penalty.conjugate(share * slope)
+        assert 0.0 <= share <= 1.0
+        assert np.isfinite(conjugate)
+        for weights in points(20, 5.0):
+            assert conjugate >= share * slope @ weights - penalty.value(weights) - 1e-12
+
+
+def test_conjugate_of_an_elastic_net_is_a_supremum():
+    penalty = ElasticNet(L1 + 0.1, L2 + 0.1)
+    for slope in points():
+        best = penalty.prox(slope / penalty.l2, 1.0 / penalty.l2)
+        assert penalty.conjugate(slope) == pytest.approx(slope @ best - penalty.value(best), abs=1e-12)
+
+
+def test_the_share_of_a_slope_beyond_l1_is_the_largest():
+    penalty = ElasticNet(L1 + 0.1, np.zeros(SIZE))
+    slope = np.full(SIZE, 4.0)
+    share = penalty.share_within(slope)
+    assert share == pytest.approx(0.1 / 4.0)
+    assert np.isinf(penalty.conjugate(1.001 * share * slope))

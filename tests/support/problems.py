@@ -32,7 +32,7 @@ def rows(loss: Loss, count: int = 90) -> tuple[Array, Array]:
     mixing = np.eye(COLUMNS) + 0.4 * random.standard_normal((COLUMNS, COLUMNS))
     features = (random.standard_normal((count, COLUMNS)) @ mixing + 0.5) * DEVIATIONS
     raw = features @ (np.array([1.0, -0.5, 2.0, 0.0, 0.0]) / DEVIATIONS) + 0.3 + 2.0 * random.standard_normal(count)
-    return features, (raw > 0.0).astype(np.float64) if isinstance(loss, LogisticLoss) else raw
+    return features, (raw > 0.0).astype(np.float64) if loss.label_range.integer else raw
 
 
 LOSSES: dict[str, Loss] = {"squared": SquaredLoss(), "logistic": LogisticLoss()}

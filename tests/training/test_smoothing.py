@@ -1,0 +1,159 @@
+"""Losses with kinks: weak duality as a law, minima from linear programs, SVMs and reference optima."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn.svm import SVR
+
+from sparkgd.data.statistics import merge, statistics_of
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.exceptions import IncompatibleError
+from sparkgd.kernels import Block
+from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
+from sparkgd.penalties import ElasticNet, NoPenalty, Penalty, elastic_net
+from sparkgd.solvers.base import CertificateRequest, CompoundRequest, Status
+from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.loop import Outcome, train
+from sparkgd.training.rounds import Question, run_round
+from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.stopping import Stopping
+from tests.support.blocks import csr
+from tests.support.datasets import all_problems, load
+from tests.support.problems import COLUMNS, DEVIATIONS, SmallProblem, rows
+
+KINKED: dict[str, PiecewiseLinearLoss] = {
+    "hinge": HingeLoss(),
+    "median": QuantileLoss(0.5),
+    "quantile 0.9": QuantileLoss(0.9),
+    "epsilon 0": EpsilonInsensitiveLoss(0.0),
+    "epsilon 1.5": EpsilonInsensitiveLoss(1.5),
+}
+L1, L2 = 0.05 * DEVIATIONS, 0.02 * DEVIATIONS**2
+PROVABLE: dict[str, Penalty] = {"l2": ElasticNet(0.0 * L1, L2), "elastic net": ElasticNet(L1, L2)}
+LINEAR: dict[str, Penalty] = {"none": NoPenalty(), "l1": ElasticNet(L1, 0.0 * L2)}
+SMOOTHERS = [name for name, entry in SOLVERS.items() if entry.takes_kinks]
+
+every_loss = pytest.mark.parametrize("loss", KINKED.values(), ids=KINKED)
+every_provable = pytest.mark.parametrize("penalty", PROVABLE.values(), ids=PROVABLE)
+every_smoother = pytest.mark.parametrize("solver", SMOOTHERS)
+
+
+@every_loss
+@every_provable
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("width", [0.01, 1.0, 30.0])
+def test_every_bound_is_below_every_objective(loss, penalty, fit_intercept, width):
+    problem, random = SmallProblem(loss, penalty), np.random.default_rng(5)
+    blocks = [
+        replace(b, offset=random.normal(size=b.rows), weight=random.uniform(0, 2, b.rows)) for b in problem.blocks()
+    ]
+    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
+    spec = TrainingSpec(loss, lambda s, k: penalty, fit_intercept, False, SolverSettings(), Stopping(10, 1e-6))
+    task = prepare(spec, statistics, 90, DriverEngine(blocks)).task
+    points = random.normal(size=(20, COLUMNS + int(fit_intercept))) * random.choice([0.0, 0.1, 1.0, 5.0], (20, 1))
+    request = CompoundRequest((CertificateRequest(points, width),))
+    question = Question(task.objective, request, task.weight_sum)
+    found = run_round(DriverEngine(blocks), [question])[0].reply.parts[0].certificate
+    assert np.all(np.isfinite(found.bounds))
+    assert found.bounds.max() <= found.objectives.min() + 1e-12
+    assert np.all(found.errors >= -1e-13)
+
+
+@every_loss
+@every_provable
+@every_smoother
+def test_converges_with_a_proof(loss, penalty, solver):
+    problem = SmallProblem(loss, penalty)
+    outcome = problem.fit(SolverSettings(solver, tol=1e-6), Stopping(max_iterations=2000, tol=1e-6))
+    assert outcome.ending.status is Status.CONVERGED
+    assert outcome.ending.reason.startswith("duality gap")
+    objective = problem.objective(outcome.coef)
+    assert objective == pytest.approx(outcome.objectives[-1], rel=1e-12)
+    assert 0.0 <= outcome.duality_gap <= 1e-6 * objective
+    tighter = problem.fit(SolverSettings("newton", tol=1e-8), Stopping(max_iterations=2000, tol=1e-8))
+    assert tighter.ending.status is Status.CONVERGED
+    assert objective - outcome.duality_gap <= problem.objective(tighter.coef) <= objective
+
+
+def minimum_by_linear_program(loss: PiecewiseLinearLoss, l1: np.ndarray) -> float:
+    """Minimum of mean loss plus ``l1 . |w|``: each row's loss is the largest of three linear functions."""
+    features, label = rows(loss)
+    count = len(label)
+    slope = np.broadcast_to(loss.slope(label), label.shape)
+    design = slope[:, None] * np.column_stack([features, -features, np.ones(count)])
+    constant = loss.residual(label, np.zeros(count))
+    low, high = loss.dual_range
+    minus = -np.eye(count)
+    above = np.hstack([high * design, minus]), -high * (constant - loss.dead_zone)
+    below = np.hstack([low * design, minus]), -low * (constant + loss.dead_zone)
+    found = optimize.linprog(
+        np.concatenate([l1, l1, [0.0], np.full(count, 1.0 / count)]),
+        A_ub=np.vstack([above[0], below[0]]),
+        b_ub=np.concatenate([above[1], below[1]]),
+        bounds=[(0, None)] * (2 * COLUMNS) + [(None, None)] + [(0, None)] * count,
+    )
+    assert found.status == 0
+    return float(found.fun)
+
+
+@every_loss
+@pytest.mark.parametrize("penalty", LINEAR)
+def test_reaches_the_minimum_of_a_linear_program(loss, penalty):
+    problem = SmallProblem(loss, LINEAR[penalty])
+    outcome = problem.fit(SolverSettings(), Stopping(max_iterations=500, tol=1e-6))
+    assert outcome.ending.status is Status.CONVERGED
+    minimum = minimum_by_linear_program(loss, L1 if penalty == "l1" else np.zeros(COLUMNS))
+    assert problem.objective(outcome.coef) == pytest.approx(minimum, rel=1e-5)
+
+
+def test_reaches_the_minimum_of_support_vector_regression():
+    loss, strength = EpsilonInsensitiveLoss(0.5), 0.1
+    features, label = rows(loss)
+    problem = SmallProblem(loss, elastic_net(strength, 0.0, np.ones(COLUMNS)))
+    outcome = problem.fit(SolverSettings(tol=1e-8), Stopping(max_iterations=500, tol=1e-8))
+    machine = SVR(kernel="linear", C=1.0 / (strength * len(label)), epsilon=0.5, tol=1e-9).fit(features, label)
+    theirs = problem.objective(np.append(machine.coef_[0], machine.intercept_))
+    assert problem.objective(outcome.coef) == pytest.approx(theirs, rel=1e-6)
+
+
+@every_loss
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name not in SMOOTHERS])
+def test_a_solver_without_smoothing_names_those_that_work(loss, solver):
+    problem = SmallProblem(loss, NoPenalty())
+    with pytest.raises(IncompatibleError, match=r"not differentiable\. Solvers that work: .*'newton'"):
+        problem.prepared(SolverSettings(solver), Stopping(10, 1e-6))
+
+
+def fit_reference(name: str) -> tuple[Outcome, float]:
+    problem = next((p for p in all_problems() if p.id == name), None) or pytest.skip("no reference optima here")
+    features, label = load(problem.dataset)
+    if problem.dataset == "covtype20k":
+        label = (label == 1.0).astype(np.float64)
+    blocks = [Block(csr(part), y, np.ones(len(y))) for part, y in _halves(features, label)]
+    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
+    penalty = elastic_net(problem.reg, problem.alpha, np.ones(features.shape[1]))
+    spec = TrainingSpec(
+        HingeLoss(), lambda s, k: penalty, True, problem.standardization, SolverSettings(), Stopping(100, 1e-6)
+    )
+    engine = DriverEngine(blocks)
+    return train(engine, [prepare(spec, statistics, len(label), engine).task])[0], problem.objective
+
+
+def _halves(features, label):
+    half = len(label) // 2
+    return [(features[:half], label[:half]), (features[half:], label[half:])]
+
+
+@pytest.mark.parametrize(
+    "name", ["breast_cancer.hinge_l2_0.01", "breast_cancer.hinge_l2_0.0001", "covtype20k.hinge_l2_0.01"]
+)
+def test_reference_optima_of_support_vector_machines(name):
+    outcome, optimum = fit_reference(name)
+    assert outcome.ending.status is Status.CONVERGED
+    assert outcome.objectives[-1] == pytest.approx(optimum, rel=1e-6)
+    assert outcome.objectives[-1] - outcome.duality_gap <= optimum * (1.0 + 1e-12)
+    assert len(outcome.seconds) <= 60
