@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from sparkgd.classification.gradient_descent import GradientDescentClassifier, GradientDescentClassifierModel
 from sparkgd.classification.logistic_regression import LogisticRegression, LogisticRegressionModel
 
-__all__ = ["LogisticRegression", "LogisticRegressionModel"]
+__all__ = [
+    "GradientDescentClassifier",
+    "GradientDescentClassifierModel",
+    "LogisticRegression",
+    "LogisticRegressionModel",
+]

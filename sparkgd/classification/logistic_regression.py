@@ -14,20 +14,17 @@ from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol, HasT
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import IncompatibleError, InvalidDataError
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
 from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import BinaryModel, raw_prediction
 from sparkgd.ml.params import Rule, ScoringParams, matrix_of, one_of, param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import ElasticNetParams
+from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.session import TrainingData
 
 Array = npt.NDArray[np.float64]
-
-MAX_CLASSES = 10_000
-"""Labels above this are no classes but, most likely, a wrong column."""
 
 
 class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, HasThreshold, HasThresholds):
@@ -169,7 +166,9 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
 
 
 @with_accessors
-class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticParams, ElasticNetParams, HasClassWeight):
+class LogisticRegression(
+    LinearEstimator[LogisticRegressionModel], _LogisticParams, ElasticNetParams, HasBounds, HasClassWeight
+):
     """Logistic regression for two or more classes, labelled 0, 1, ...
 
     Minimises, as MLlib does,
@@ -203,7 +202,7 @@ class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticPara
         return {**super()._rules(), "family": one_of("auto", "binomial", "multinomial")}
 
     def _loss(self, data: TrainingData) -> Loss:
-        classes = max(data.declared_classes, _classes(data.statistics.label_high, self.getOrDefault("labelCol")), 2)
+        classes = data.num_classes(self.getOrDefault("labelCol"))
         family = self.getOrDefault("family")
         if family == "binomial" or (family == "auto" and classes == 2):
             return LogisticLoss()
@@ -220,13 +219,3 @@ class LogisticRegression(LinearEstimator[LogisticRegressionModel], _LogisticPara
         if self.getOrDefault("regParam") == 0.0:
             weights = weights - weights.mean(axis=0)
         return LogisticRegressionModel(weights, intercepts, multinomial=True)
-
-
-def _classes(highest: float, column: str) -> int:
-    """Number of classes of labels up to ``highest``."""
-    if not highest <= MAX_CLASSES:
-        raise InvalidDataError(
-            f"column {column!r} holds the label {highest:g}; classes are integers from 0 to {MAX_CLASSES}. Index the "
-            "labels with StringIndexer"
-        )
-    return max(int(highest), 0) + 1

@@ -12,10 +12,12 @@ import contextlib
 import os
 import pickle
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,7 +25,8 @@ from pyspark import StorageLevel
 
 from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
 from sparkgd.data.columns import read_batch
-from sparkgd.data.statistics import Group, Statistics, statistics_of
+from sparkgd.data.packed import Packed, PackedPartition
+from sparkgd.data.statistics import statistics_of
 from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
@@ -33,69 +36,24 @@ if TYPE_CHECKING:
 HANDLE_SCHEMA = "handle binary"
 
 
-@dataclass(frozen=True)
-class PackedPartition:
-    """What ingest reports of one partition.
-
-    Attributes
-    ----------
-    handle : BlockHandle
-    statistics : dict of Group to Statistics
-    seconds : float
-        Time to read and pack the partition.
-    block : Block or None
-        The rows themselves where they are few enough to be shipped at once.
-    """
-
-    handle: BlockHandle
-    statistics: dict[Group, Statistics]
-    seconds: float
-    block: Block | None
-
-
 @dataclass(frozen=True, eq=False)
-class Packed:
-    """A packed DataFrame: the cached RDD of handles and what the driver knows of each partition.
+class ResidentPacked(Packed):
+    """Blocks on the executors' disks, and the cached RDD of their handles.
 
-    ``partitions`` holds only partitions with rows, by partition number. ``source`` is the same RDD, not cached:
-    computing a partition of it packs that partition anew.
+    ``source`` is the same RDD, not cached: computing a partition of it packs that partition anew.
     """
 
     name: str
     handles: RDD[Any]
     source: RDD[Any]
-    partitions: dict[int, PackedPartition]
 
-    @property
-    def num_bytes(self) -> int:
-        """Size of all blocks."""
-        return sum(part.handle.num_bytes for part in self.partitions.values())
-
-    @property
-    def rows(self) -> int:
-        """Rows of all blocks."""
-        return sum(part.handle.rows for part in self.partitions.values())
-
-    def statistics(self) -> dict[Group, Statistics]:
-        """Statistics of all rows, by group."""
-        merged: dict[Group, Statistics] = {}
-        for index in sorted(self.partitions):
-            for group, part in self.partitions[index].statistics.items():
-                merged[group] = merged[group] + part if group in merged else part
-        return dict(sorted(merged.items()))
-
-    def blocks(self) -> list[Block]:
-        """The blocks themselves, in order and numbered through; one job fetches those that ingest did not ship."""
-        found = {index: part.block for index, part in self.partitions.items()}
-        rest = [index for index, block in found.items() if block is None]
+    def _found(self) -> dict[int, Block]:
+        """The blocks by partition; one job fetches those that ingest did not ship."""
+        found = super()._found()
+        rest = [index for index in self.partitions if index not in found]
         if rest:
             found.update(self.handles.context.runJob(self.handles.mapPartitionsWithIndex(_fetch), list, rest))
-        blocks, rows = [], 0
-        for _, block in sorted(found.items()):
-            assert block is not None
-            blocks.append(replace(block, first_row=rows))
-            rows += block.rows
-        return blocks
+        return found
 
     def release(self) -> None:
         """Drop the cached handles and every block file; a second call finds nothing to do."""
@@ -103,7 +61,42 @@ class Packed:
             _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
-def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -> Packed:
+def is_small(df: DataFrame, limit: int) -> bool:
+    """Whether Spark knows, without a job, that the rows take at most ``limit`` bytes.
+
+    Spark knows the size of what is cached or local. Its estimate for files is that of the files, which may be
+    compressed a hundred times over, so files are never said to be small.
+    """
+    plan = df._jdf.queryExecution().optimizedPlan()
+    found = plan.collectLeaves()
+    leaves = [(found.apply(i), found.apply(i).getClass().getSimpleName()) for i in range(found.size())]
+    known = all(
+        kind in ("LocalRelation", "Range")
+        or (kind == "InMemoryRelation" and leaf.cacheBuilder().isCachedColumnBuffersLoaded())
+        for leaf, kind in leaves
+    )
+    return known and int(plan.stats().sizeInBytes()) <= limit
+
+
+def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
+    """Pack ``df`` in this process, as one block: for data that `is_small`, without any Python worker.
+
+    The arguments are those of `ingest`.
+    """
+    began = time.perf_counter()
+    directory = Path(tempfile.mkdtemp(prefix="sparkgd-"))
+    try:
+        handle = pack(map(read_batch, df.toArrow().to_batches()), directory, dtype)
+        if handle is None:
+            return Packed({})
+        block = map_block(handle)  # the mapping outlives the files' names
+        part = PackedPartition(handle, statistics_of(block, by_label), time.perf_counter() - began, block)
+        return Packed({0: part})
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -> ResidentPacked:
     """Pack ``df`` in one job.
 
     Parameters
@@ -134,7 +127,7 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -
     except BaseException:
         _release(handles, name, None)
         raise
-    return Packed(name, handles, source, dict(found))
+    return ResidentPacked(dict(found), name, handles, source)
 
 
 def _slots(context: SparkContext) -> int | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pyspark import cloudpickle
 
 from sparkgd.data.blockfile import map_block, open_block
-from sparkgd.data.ingest import Packed, read_handles
+from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
 from sparkgd.engine.partial import Partial, Work
@@ -36,7 +36,7 @@ class ClusterEngine:
     source for the round.
     """
 
-    def __init__(self, packed: Packed, depth: int = 2, class_weights: Array | None = None) -> None:
+    def __init__(self, packed: ResidentPacked, depth: int = 2, class_weights: Array | None = None) -> None:
         self._packed = packed
         self._depth = depth
         self._class_weights = class_weights

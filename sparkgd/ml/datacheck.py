@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sparkgd.data.ingest import PackedPartition
+from sparkgd.data.packed import PackedPartition
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import Loss

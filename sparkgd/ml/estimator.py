@@ -20,7 +20,7 @@ from sparkgd.ml.class_weights import class_weights_of
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.datacheck import check_label
 from sparkgd.ml.params import Rule, TrainingParams, check_params, one_of, set_all, value_or_none
-from sparkgd.ml.penalty_params import column_penalty
+from sparkgd.ml.penalty_params import column_penalty, intercept_penalty
 from sparkgd.ml.session import TrainingData, training_data
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import Penalty
@@ -140,6 +140,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         return TrainingSpec(
             loss=loss,
             penalty=self._penalty,
+            intercept_penalty=intercept_penalty(self, loss.num_outputs),
             fit_intercept=self.getOrDefault("fitIntercept"),
             standardize=value_or_none(self, "standardization") or False,
             solver=self._solver_settings(),

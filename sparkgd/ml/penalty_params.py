@@ -10,9 +10,9 @@ from pyspark.ml.param import Params, TypeConverters
 from pyspark.ml.param.shared import HasElasticNetParam, HasRegParam, HasStandardization
 
 from sparkgd.data.statistics import Statistics
-from sparkgd.exceptions import InvalidParamError
-from sparkgd.ml.params import param, value_or_none
-from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.exceptions import IncompatibleError, InvalidParamError
+from sparkgd.ml.params import param, to_floats, to_rows, value_or_none
+from sparkgd.penalties import Bounded, ElasticNet, GroupLasso, NoPenalty, Penalty
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -24,6 +24,34 @@ class HasPenaltyWeights(Params):
         "penaltyWeights",
         "factor of the penalty of each feature, 0 for features that are not penalised; default: 1 for all",
         TypeConverters.toListFloat,
+    )
+
+
+class HasPenaltyGroups(Params):
+    """Columns whose weights are zero together or not at all."""
+
+    penaltyGroups = param(
+        "penaltyGroups",
+        "number (from 0) of each feature's group, -1 for features that are not penalised; the L1 penalty becomes group "
+        "lasso; needs elasticNetParam=1.0",
+        TypeConverters.toListInt,
+    )
+
+
+class HasBounds(Params):
+    """Box bounds, named as those of ``pyspark.ml.classification.LogisticRegression``; a vector stands for one row."""
+
+    lowerBoundsOnCoefficients = param(
+        "lowerBoundsOnCoefficients", "lower bounds, a matrix of one row per class or a vector; default: none", to_rows
+    )
+    upperBoundsOnCoefficients = param(
+        "upperBoundsOnCoefficients", "upper bounds, a matrix of one row per class or a vector; default: none", to_rows
+    )
+    lowerBoundsOnIntercepts = param(
+        "lowerBoundsOnIntercepts", "lower bounds on the intercepts, one per class; default: none", to_floats
+    )
+    upperBoundsOnIntercepts = param(
+        "upperBoundsOnIntercepts", "upper bounds on the intercepts, one per class; default: none", to_floats
     )
 
 
@@ -42,28 +70,90 @@ class ElasticNetParams(RidgeParams, HasElasticNetParam):
         self._setDefault(elasticNetParam=0.0)
 
 
+class AnyPenaltyParams(ElasticNetParams, HasPenaltyGroups, HasBounds):
+    """All penalties of the library."""
+
+
 def column_penalty(
     instance: Params, statistics: Statistics, outputs: int, ddof: int = 1, l2_factor: float = 1.0
 ) -> Penalty:
-    """``regParam * [a sum_j f_j s_j |b_j| + l2_factor * (1 - a)/2 sum_j f_j s_j^2 b_j^2]`` over all outputs.
+    """``regParam * [a sum_j f_j s_j |b_j| + l2_factor * (1 - a)/2 sum_j f_j s_j^2 b_j^2]`` over all outputs, in bounds.
 
     a is ``elasticNetParam`` (0 where an estimator has none), f ``penaltyWeights``, and s_j the deviation of column j
-    with ``standardization``, else 1.
+    with ``standardization``, else 1. With ``penaltyGroups`` it is ``regParam * sum_g sqrt(size_g) norm(s_j b_j)``.
 
     Raises
     ------
     InvalidParamError
-        If ``penaltyWeights`` has the wrong length or a negative entry.
+        If ``penaltyWeights``, ``penaltyGroups`` or bounds do not fit the number of features or classes.
+    IncompatibleError
+        If groups and another penalty are given together.
     """
     columns = len(statistics.mean)
+    scale = statistics.deviation(ddof) if instance.getOrDefault("standardization") else np.ones(columns)
+    groups = value_or_none(instance, "penaltyGroups")
+    if groups is not None:
+        return _group_lasso(instance, np.asarray(groups), scale, outputs)
     strength = instance.getOrDefault("regParam")
     mix = value_or_none(instance, "elasticNetParam") or 0.0
-    scale = statistics.deviation(ddof) if instance.getOrDefault("standardization") else np.ones(columns)
     factors = _factors(instance, columns)
-    return ElasticNet(
+    penalty = ElasticNet(
         np.tile(strength * mix * factors * scale, outputs),
         np.tile(strength * (1.0 - mix) * l2_factor * factors * scale**2, outputs),
     )
+    return _bounded(instance, "OnCoefficients", penalty, (outputs, columns))
+
+
+def intercept_penalty(instance: Params, outputs: int) -> Penalty:
+    """Bounds on the intercepts, where there are any.
+
+    Raises
+    ------
+    InvalidParamError
+        If they do not fit the number of classes.
+    """
+    return _bounded(instance, "OnIntercepts", NoPenalty(), (outputs,))
+
+
+def _bounded(instance: Params, suffix: str, penalty: Penalty, shape: tuple[int, ...]) -> Penalty:
+    low, high = (_bounds(instance, f"{side}Bounds{suffix}", shape) for side in ("lower", "upper"))
+    if low is None and high is None:
+        return penalty
+    size = int(np.prod(shape))
+    low = np.full(size, -np.inf) if low is None else low
+    high = np.full(size, np.inf) if high is None else high
+    if np.any(low > high):
+        raise InvalidParamError(
+            f"lowerBounds{suffix} exceeds upperBounds{suffix} at entry {int(np.argmax(low > high))}"
+        )
+    return Bounded(low, high, penalty)
+
+
+def _bounds(instance: Params, name: str, shape: tuple[int, ...]) -> Array | None:
+    given = value_or_none(instance, name)
+    if given is None:
+        return None
+    bounds = np.asarray(given, dtype=np.float64)
+    if bounds.shape != shape:
+        raise InvalidParamError(f"{name} has shape {bounds.shape}, but the data need {shape}")
+    if np.isnan(bounds).any():
+        raise InvalidParamError(f"{name} has an entry that is NaN; use infinity for no bound")
+    return bounds.reshape(-1)
+
+
+def _group_lasso(instance: Params, groups: npt.NDArray[np.intp], scale: Array, outputs: int) -> Penalty:
+    others = ("penaltyWeights", "lowerBoundsOnCoefficients", "upperBoundsOnCoefficients")
+    if instance.getOrDefault("elasticNetParam") != 1.0 or any(instance.isDefined(name) for name in others):
+        raise IncompatibleError(
+            "penaltyGroups goes with elasticNetParam=1.0, and without penaltyWeights and bounds on coefficients"
+        )
+    if len(groups) != len(scale):
+        raise InvalidParamError(f"penaltyGroups has {len(groups)} entries, but there are {len(scale)} features")
+    if groups.min() < -1:
+        raise InvalidParamError("penaltyGroups has an entry below -1; give numbers from 0, or -1 for no penalty")
+    tiled = np.tile(groups, outputs)
+    sizes = np.bincount(tiled[tiled >= 0], minlength=int(groups.max()) + 1)
+    return GroupLasso(tiled, instance.getOrDefault("regParam") * np.sqrt(sizes), np.tile(scale, outputs))
 
 
 def _factors(instance: Params, columns: int) -> Array:

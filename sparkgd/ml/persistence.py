@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from pyspark.ml.param import Params
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
-from pyspark.sql import Row
+from pyspark.sql import Row, SparkSession
 
 from sparkgd.exceptions import ModelFormatError
 
@@ -30,6 +30,24 @@ class Saved(Protocol):
 SavedT = TypeVar("SavedT", bound=Saved)
 
 
+class EstimatorWriter(MLWriter):
+    """Writes an estimator's params."""
+
+    def __init__(self, estimator: Params) -> None:
+        super().__init__()
+        self._estimator = estimator
+
+    def saveImpl(self, path: str) -> None:
+        """Write the directory; called by ``save`` once the path is free."""
+        save_metadata(self._estimator, path, self.sparkSession)
+
+
+def save_metadata(instance: Params, path: str, spark: SparkSession) -> None:
+    """Write class and params; an instance with ``_saved_params()`` says itself how JSON is to hold its params."""
+    saved = getattr(instance, "_saved_params", None)
+    DefaultParamsWriter.saveMetadata(instance, path, spark, paramMap=None if saved is None else saved())
+
+
 class ModelWriter(MLWriter):
     """Writes a model's params and data."""
 
@@ -39,7 +57,7 @@ class ModelWriter(MLWriter):
 
     def saveImpl(self, path: str) -> None:
         """Write the directory; called by ``save`` once the path is free."""
-        DefaultParamsWriter.saveMetadata(cast(Params, self._model), path, self.sparkSession)
+        save_metadata(cast(Params, self._model), path, self.sparkSession)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         frame.coalesce(1).write.parquet(os.path.join(path, "data"))
 

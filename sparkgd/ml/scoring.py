@@ -6,12 +6,18 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+import pandas as pd
 from pyspark import SparkContext
 from pyspark.ml.common import _py2java
 from pyspark.ml.linalg import DenseMatrix, DenseVector
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import DoubleType
 
+from sparkgd.losses import Loss
+from sparkgd.losses.log_link import LogLinkLoss
 from sparkgd.ml.columns import features_column
 
 
@@ -46,6 +52,35 @@ def with_margin(
     java = java_model("regression.LinearRegressionModel", f"margin_{uuid4().hex[:8]}", coefficients, intercept, 1.0)
     scored = LinearRegressionModel(java).setFeaturesCol(vector).setPredictionCol(output).transform(df)
     return scored if offset is None else scored.withColumn(output, F.col(output) + quoted(offset))
+
+
+def with_multinomial(
+    df: DataFrame, vector: str, weights: DenseMatrix, intercepts: DenseVector, outputs: dict[str, Any]
+) -> DataFrame:
+    """Add the columns of a multinomial model; ``outputs`` are params of MLlib's model, "" leaving a column out."""
+    from pyspark.ml.classification import LogisticRegressionModel
+
+    name = f"multinomial_{uuid4().hex[:8]}"
+    java = java_model("classification.LogisticRegressionModel", name, weights, intercepts, weights.numRows, True)
+    model = LogisticRegressionModel(java).setFeaturesCol(vector)
+    for param, value in outputs.items():
+        model.set(model.getParam(param), value)
+    return model.transform(df)
+
+
+def inverse_link(loss: Loss, raw_prediction: Column) -> Column:
+    """The prediction that a raw prediction stands for, as a column: native where Spark has the function."""
+    if type(loss).inverse_link is Loss.inverse_link:
+        return raw_prediction
+    if isinstance(loss, LogLinkLoss):
+        return F.exp(raw_prediction)
+
+    def predict(batch: pd.Series) -> pd.Series:
+        return pd.Series(np.asarray(loss.inverse_link(batch.to_numpy()), dtype=np.float64))
+
+    make_udf: Any = pandas_udf  # its overloads do not cover series of float64
+    scored: Column = make_udf(predict, DoubleType())(raw_prediction)
+    return scored
 
 
 def quoted(name: str) -> Column:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
-from sparkgd.data.ingest import Packed, ingest
-from sparkgd.data.statistics import Group, Statistics, merge
+from sparkgd.data.ingest import ResidentPacked, ingest, ingest_small, is_small
+from sparkgd.data.packed import Packed
+from sparkgd.data.statistics import MAX_CLASSES, Group, Statistics, merge
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
@@ -22,6 +23,9 @@ from sparkgd.training.rounds import Engine
 
 DRIVER_BYTES = 32 << 20
 """Packed data up to this size run in the driver process when ``execution="auto"``."""
+
+SMALL_BYTES = 16 << 20
+"""Data that Spark knows to be at most so large are packed in the driver process itself."""
 
 _SHIPPED = {"auto": DRIVER_BYTES, "driver": 1 << 40, "cluster": -1}
 """Size up to which ingest returns a block with its statistics, by execution."""
@@ -70,6 +74,22 @@ class TrainingData:
     partitions: list[PartitionStat]
     seconds: float
 
+    def num_classes(self, label: str) -> int:
+        """Number of classes, at least 2: those that the label's metadata name, or the highest label plus one.
+
+        Raises
+        ------
+        InvalidDataError
+            If a label is far too high to be a class.
+        """
+        highest = self.statistics.label_high
+        if not highest <= MAX_CLASSES:
+            raise InvalidDataError(
+                f"column {label!r} holds the label {highest:g}; classes are integers from 0 to {MAX_CLASSES}. Index "
+                "the labels with StringIndexer"
+            )
+        return max(self.declared_classes, int(highest) + 1, 2)
+
 
 @contextmanager
 def training_data(
@@ -85,7 +105,7 @@ def training_data(
     selected = select_input(df, columns)
     began = time.perf_counter()
     with job_description(df.sparkSession.sparkContext, f"{name}: ingest"):
-        packed = ingest(selected, dtype, _SHIPPED[execution], by_label=class_weights is not None)
+        packed = _pack(selected, execution, dtype, by_label=class_weights is not None)
     try:
         check_rows(packed.partitions.values(), columns)
         groups = packed.statistics()
@@ -113,12 +133,19 @@ def training_data(
         packed.release()
 
 
+def _pack(selected: DataFrame, execution: str, dtype: str, by_label: bool) -> Packed:
+    if execution != "cluster" and is_small(selected, SMALL_BYTES):
+        return ingest_small(selected, dtype, by_label)
+    return ingest(selected, dtype, _SHIPPED[execution], by_label)
+
+
 def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statistics:
     return part if weights is None else part.reweighted(float(weights[group.label]))
 
 
 def _open_engine(packed: Packed, execution: str, depth: int, weights: Array | None) -> tuple[Engine, str]:
-    if execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES):
+    cluster = execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES)
+    if cluster and isinstance(packed, ResidentPacked):
         return ClusterEngine(packed, depth, weights), "cluster"
     engine = DriverEngine(packed.blocks(), depth, weights)
     packed.release()

@@ -1,0 +1,70 @@
+"""A packed dataset: what the driver knows of each partition after ingest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sparkgd.data.blockfile import BlockHandle
+from sparkgd.data.statistics import Group, Statistics
+from sparkgd.kernels.block import Block
+
+
+@dataclass(frozen=True)
+class PackedPartition:
+    """What ingest reports of one partition.
+
+    Attributes
+    ----------
+    handle : BlockHandle
+    statistics : dict of Group to Statistics
+    seconds : float
+        Time to read and pack the partition.
+    block : Block or None
+        The rows themselves where they are few enough to be shipped at once.
+    """
+
+    handle: BlockHandle
+    statistics: dict[Group, Statistics]
+    seconds: float
+    block: Block | None
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The partitions that have rows, by partition number; here all of them are in this process."""
+
+    partitions: dict[int, PackedPartition]
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all blocks."""
+        return sum(part.handle.num_bytes for part in self.partitions.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of all blocks."""
+        return sum(part.handle.rows for part in self.partitions.values())
+
+    def statistics(self) -> dict[Group, Statistics]:
+        """Statistics of all rows, by group."""
+        merged: dict[Group, Statistics] = {}
+        for index in sorted(self.partitions):
+            for group, part in self.partitions[index].statistics.items():
+                merged[group] = merged[group] + part if group in merged else part
+        return dict(sorted(merged.items()))
+
+    def blocks(self) -> list[Block]:
+        """The blocks themselves, in order and numbered through."""
+        found = self._found()
+        blocks, rows = [], 0
+        for index in sorted(found):
+            blocks.append(replace(found[index], first_row=rows))
+            rows += found[index].rows
+        return blocks
+
+    def _found(self) -> dict[int, Block]:
+        """The blocks by partition."""
+        return {index: part.block for index, part in self.partitions.items() if part.block is not None}
+
+    def release(self) -> None:
+        """Drop everything that is kept outside this process."""

@@ -1,0 +1,46 @@
+"""The sum of the working weights of iteratively reweighted least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.gradient import add_offset
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.sums import Sums
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WorkingWeightKernel:
+    """``sum_i weight_i * information(z_i)`` at one point, z the raw prediction.
+
+    Parameters
+    ----------
+    information : callable
+        Expected curvature of the loss of a row, ``m'(z)^2 / variance(m(z))``; picklable.
+    layout : CoefLayout
+    point : ndarray (layout.size,)
+    held_out : int
+        Fold to leave out, -1 for none.
+    """
+
+    information: Callable[[Array], Array]
+    layout: CoefLayout
+    point: Array
+    held_out: int = -1
+
+    def __call__(self, block: Block) -> Sums:
+        total = 0.0
+        weights = np.ascontiguousarray(self.layout.weights(self.point).T)
+        for chunk in block.chunks():
+            raw = chunk.features.dot(weights) + self.layout.intercepts(self.point)
+            add_offset(raw, chunk, self.layout)
+            used = chunk.weight if chunk.fold is None else np.where(chunk.fold == self.held_out, 0.0, chunk.weight)
+            total += float(used @ self.information(raw[:, 0]))
+        return Sums(weight=np.array([total]))

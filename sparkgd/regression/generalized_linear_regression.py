@@ -1,0 +1,202 @@
+"""Generalized linear regression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.linalg import Vector, Vectors
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasRegParam
+from pyspark.ml.regression import GeneralizedLinearRegressionModel as MLlibModel
+from pyspark.sql import DataFrame, Row
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.kernels.working_weight import WorkingWeightKernel
+from sparkgd.losses import Loss
+from sparkgd.losses.generalized import generalized_loss
+from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.model import LinearModel
+from sparkgd.ml.params import Rule, ScoringParams, one_of, param, with_accessors
+from sparkgd.ml.scoring import java_model
+from sparkgd.ml.session import TrainingData
+from sparkgd.penalties import ElasticNet, NoPenalty, Penalty
+from sparkgd.regression.glm_family import NAMED_LINKS, family_and_link
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.loop import Outcome
+from sparkgd.training.setup import Prepared, prepare
+
+Array = npt.NDArray[np.float64]
+
+MAX_STAGES = 50
+"""Fits until the penalty's factor stands still; it takes five or so."""
+
+OBJECTIVE_TOL = 1e-3
+"""Tolerance of the objective for a tolerance of 1 of the coefs."""
+
+STILL = 1e-10
+"""Relative change of the penalty's factor at which it stands still."""
+
+
+class _GeneralizedParams(ScoringParams):
+    """Params shared by the estimator and its model."""
+
+    family = param("family", "distribution: gaussian, binomial, poisson, gamma or tweedie", TypeConverters.toString)
+    link = param("link", "link function; default: the canonical one of the family", TypeConverters.toString)
+    variancePower = param(
+        "variancePower",
+        "power of the mean that is the variance, of tweedie (0, or 1 and above)",
+        TypeConverters.toFloat,
+    )
+    linkPower = param(
+        "linkPower", "power of the mean that is the raw prediction, of tweedie; default: 1 - variancePower",
+        TypeConverters.toFloat,
+    )  # fmt: skip
+    linkPredictionCol = param(
+        "linkPredictionCol", "column for the raw prediction; default: none", TypeConverters.toString
+    )
+
+    def _set_own_defaults(self) -> None:
+        self._setDefault(featuresCol="features", predictionCol="prediction", family="gaussian", variancePower=0.0)
+
+
+@with_accessors
+class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
+    """A fitted generalized linear regression.
+
+    ``transform`` adds ``prediction``, the mean ``g^-1(x . coefficients + intercept + offset)`` for the link g, and the
+    raw prediction itself where ``linkPredictionCol`` is set.
+    """
+
+    def predict(self, value: Vector) -> float:
+        """Prediction of one row, without its offset."""
+        return float(family_and_link(self).link.inverse(np.array([self._margin(value)]))[0])
+
+    def _score(self, df: DataFrame, vector: str) -> DataFrame:
+        model = MLlibModel(
+            java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
+        )
+        model.set(model.getParam("featuresCol"), vector)
+        for name in ("family", "link", "variancePower", "linkPower", "linkPredictionCol", "predictionCol", "offsetCol"):
+            if self.isDefined(name):
+                model.set(model.getParam(name), self.getOrDefault(name))
+        return model.transform(df)
+
+    def _to_row(self) -> dict[str, Any]:
+        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0])}
+
+    @classmethod
+    def _from_row(cls, row: Row) -> GeneralizedLinearRegressionModel:
+        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
+
+
+@with_accessors
+class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionModel], _GeneralizedParams, HasRegParam):
+    """Generalized linear regression: a family of distributions whose mean is a function of a linear prediction.
+
+    Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum
+
+        sum_i w_i (y_i - mu_i) / (V(mu_i) g'(mu_i)) x_ij = regParam * Omega * b_j
+
+    with Omega the sum of the working weights ``w_i / (V(mu_i) g'(mu_i)^2)`` at the optimum itself; the gaussian family
+    with the identity link has ``regParam / (2 sd_y) sum_j sd_j^2 b_j^2`` instead, with population deviations.
+    McCullagh and Nelder, "Generalized linear models" (1989).
+
+    Parameters
+    ----------
+    **params
+        Params of the same names and defaults as ``pyspark.ml.regression.GeneralizedLinearRegression``, and sparkgd's
+        own; ``explainParams()`` lists them. ``solver="irls"`` means ``auto``; there is no limit of 4096 features.
+
+    Examples
+    --------
+    >>> model = GeneralizedLinearRegression(family="poisson").fit(df)  # doctest: +SKIP
+    """
+
+    def _set_own_defaults(self) -> None:
+        _GeneralizedParams._set_own_defaults(self)
+        self._setDefault(regParam=0.0, maxIter=25, solver="irls")
+
+    def _rules(self) -> dict[str, Rule]:
+        return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of(*NAMED_LINKS, "tweedie")}
+
+    def checkParams(self) -> None:
+        """Check the value of every param, and that family and link fit together.
+
+        Raises
+        ------
+        InvalidParamError
+            If a value is not allowed.
+        """
+        super().checkParams()
+        family_and_link(self)
+
+    def _loss(self, data: TrainingData) -> Loss:
+        chosen = family_and_link(self)
+        return generalized_loss(chosen.family, chosen.link)
+
+    def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
+        """Of least squares; for other families `_solve` finds the factor."""
+        strength = self.getOrDefault("regParam") / statistics.label_deviation(ddof=0)
+        deviations = statistics.deviation(ddof=0)
+        return ElasticNet(np.zeros_like(deviations), strength * deviations**2)
+
+    def _solver_settings(self) -> SolverSettings:
+        settings = super()._solver_settings()
+        return replace(settings, name="auto") if settings.name == "irls" else settings
+
+    def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
+        """Fit; with a penalty that depends on the working weights, fit again until these stand still."""
+        chosen = family_and_link(self)
+        if chosen.is_least_squares:
+            return super()._solve(loss, data)
+        strength, factor = self.getOrDefault("regParam"), 1.0
+        spec = self._spec(loss, data)
+        spec = replace(
+            spec,
+            penalty=lambda statistics, outputs: NoPenalty(),
+            # In MLlib's solver tol is about coefs, of which users take tests and intervals; the objective must be closer.
+            stopping=replace(spec.stopping, tol=OBJECTIVE_TOL * spec.stopping.tol),
+        )
+        outcomes: list[Outcome] = []
+        for _ in range(MAX_STAGES if strength > 0.0 else 1):
+            if strength > 0.0:
+                spec = replace(spec, penalty=_ridge(strength * factor))
+            prepared = prepare(spec, data.statistics, data.rows, data.engine)
+            outcomes.append(self._train(data, prepared.task))
+            layout, coef = prepared.task.objective.layout, outcomes[-1].coef
+            spec = replace(spec, start=(layout.weights(coef), layout.intercepts(coef)))
+            if strength == 0.0 or outcomes[-1].ending.status is not Status.CONVERGED:
+                break
+            kernel = WorkingWeightKernel(chosen.information, layout, coef, data.held_out)
+            sums = data.engine.round([kernel], f"{spec.name}: working weights")[0]
+            assert sums.weight is not None
+            last, factor = factor, float(sums.weight[0]) / data.statistics.weight
+            if abs(factor - last) <= STILL * factor:
+                break
+        return prepared, _joined(outcomes)
+
+    def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GeneralizedLinearRegressionModel:
+        return GeneralizedLinearRegressionModel(weights, intercepts)
+
+
+def _ridge(strength: float) -> Any:
+    """Penalty ``strength / 2 * sum_j b_j^2`` of raw columns."""
+    return lambda statistics, outputs: ElasticNet(
+        np.zeros_like(statistics.mean), np.full_like(statistics.mean, strength)
+    )
+
+
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    """Several fits, each started where the last one ended, as one."""
+    return replace(
+        outcomes[-1],
+        objectives=[value for outcome in outcomes for value in outcome.objectives],
+        gradient_norms=[value for outcome in outcomes for value in outcome.gradient_norms],
+        held_out_losses=[value for outcome in outcomes for value in outcome.held_out_losses],
+        seconds=[value for outcome in outcomes for value in outcome.seconds],
+        iterations=sum(outcome.iterations for outcome in outcomes),
+    )

@@ -1,0 +1,74 @@
+"""Families and links of `GeneralizedLinearRegression`, as MLlib's params name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.param import Params
+
+from sparkgd.exceptions import InvalidParamError
+from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
+from sparkgd.losses.links import LINKS, Link, power_link
+from sparkgd.ml.params import value_or_none
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+NAMED_LINKS = {
+    "gaussian": ("identity", "log", "inverse"),
+    "binomial": ("logit", "probit", "cloglog"),
+    "poisson": ("log", "identity", "sqrt"),
+    "gamma": ("inverse", "identity", "log"),
+}
+"""The links that each family takes; the first is the canonical one and the default."""
+
+POWERS = {"gaussian": 0.0, "poisson": 1.0, "gamma": 2.0}
+
+
+@dataclass(frozen=True)
+class FamilyAndLink:
+    """A family with a link for it."""
+
+    family: Family
+    link: Link
+
+    def information(self, raw_prediction: Array) -> Array:
+        """Expected curvature of a row's half deviance in the raw prediction: its IRLS working weight."""
+        slope = self.link.inverse_derivatives(raw_prediction)[0]
+        return np.asarray(slope * slope / self.family.variance(self.link.inverse(raw_prediction)))
+
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether this is the gaussian family with the identity link."""
+        return self.family == PowerFamily(0.0) and self.link == LINKS["identity"]
+
+
+def family_and_link(instance: Params) -> FamilyAndLink:
+    """What the params ``family``, ``link``, ``variancePower`` and ``linkPower`` stand for.
+
+    Raises
+    ------
+    InvalidParamError
+        If they do not fit together.
+    """
+    name = instance.getOrDefault("family").lower()
+    if name == "tweedie":
+        return _tweedie(instance)
+    links = NAMED_LINKS[name]
+    link = value_or_none(instance, "link") or links[0]
+    if link.lower() not in links:
+        raise InvalidParamError(f"link={link!r} does not go with family={name!r}; give one of {', '.join(links)}")
+    family: Family = BinomialFamily() if name == "binomial" else PowerFamily(POWERS[name])
+    return FamilyAndLink(family, LINKS[link.lower()])
+
+
+def _tweedie(instance: Params) -> FamilyAndLink:
+    if value_or_none(instance, "link") is not None:
+        raise InvalidParamError("link is not used with family='tweedie'; set linkPower instead")
+    variance = instance.getOrDefault("variancePower")
+    if not (variance == 0.0 or variance >= 1.0):
+        raise InvalidParamError(f"variancePower={variance!r} is not allowed; give 0, or 1 and above")
+    power = value_or_none(instance, "linkPower")
+    return FamilyAndLink(PowerFamily(variance), power_link(1.0 - variance if power is None else power))

@@ -1,0 +1,112 @@
+"""A linear regressor with any loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.linalg import Vector, Vectors
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from sparkgd.losses import Loss
+from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.loss_params import LossParams, loss_of
+from sparkgd.ml.model import LinearModel
+from sparkgd.ml.params import Rule, ScoringParams, between, with_accessors
+from sparkgd.ml.penalty_params import AnyPenaltyParams
+from sparkgd.ml.persistence import EstimatorWriter
+from sparkgd.ml.scoring import inverse_link
+from sparkgd.ml.session import TrainingData
+
+Array = npt.NDArray[np.float64]
+
+
+class _RegressorParams(ScoringParams, LossParams):
+    """Params shared by the estimator and its model."""
+
+    def _set_own_defaults(self) -> None:
+        self._set_loss_defaults("squared")
+        self._setDefault(featuresCol="features", predictionCol="prediction")
+
+
+@with_accessors
+class GradientDescentRegressorModel(_RegressorParams, LinearModel):
+    """A fitted linear regressor; ``prediction`` is the inverse link of ``x . coefficients + intercept + offset``."""
+
+    def predict(self, value: Vector) -> float:
+        """Prediction of one row, without its offset."""
+        return float(loss_of(self, False, 0).inverse_link(np.array([self._margin(value)]))[0])
+
+    def _score(self, df: DataFrame, vector: str) -> DataFrame:
+        output = self.getOrDefault("predictionCol")
+        scored = self._with_margin(df, vector, output)
+        return scored.withColumn(output, inverse_link(loss_of(self, False, 0), F.col(output)))
+
+    def _to_row(self) -> dict[str, Any]:
+        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0])}
+
+    @classmethod
+    def _from_row(cls, row: Row) -> GradientDescentRegressorModel:
+        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
+
+
+@with_accessors
+class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _RegressorParams, AnyPenaltyParams):
+    """A linear regressor that minimises any loss of numeric labels.
+
+    Minimises
+
+        (1/W) sum_i w_i loss(y_i, m_i) + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
+
+    with a = ``elasticNetParam`` and s_j the weighted unbiased standard deviation of column j if ``standardization`` is
+    true, else 1; within bounds where there are any. The intercept is not penalised.
+
+    Parameters
+    ----------
+    **params
+        ``loss`` is ``squared``, ``huber``, ``quantile``, ``epsilonInsensitive``, ``poisson``, ``gamma``, ``tweedie``,
+        ``inverseGaussian``, ``negativeBinomial`` (these five with a log link), or a loss of your own;
+        ``explainParams()`` lists all.
+
+    Examples
+    --------
+    >>> model = GradientDescentRegressor(loss="quantile", quantile=0.9).fit(df)  # doctest: +SKIP
+    """
+
+    def _set_own_defaults(self) -> None:
+        _RegressorParams._set_own_defaults(self)
+        self._set_penalty_defaults()
+
+    def _rules(self) -> dict[str, Rule]:
+        return {
+            **super()._rules(),
+            "quantile": between(0, 1, open_low=True, open_high=True),
+            "alpha": between(0, np.inf, open_low=True),
+            "variancePower": between(1, np.inf),
+            "epsilon": between(0, np.inf),
+        }
+
+    def checkParams(self) -> None:
+        """Check the value of every param, and that the loss can be made.
+
+        Raises
+        ------
+        InvalidParamError
+            If a value is not allowed.
+        ModelFormatError
+            If a loss of the user's own cannot be imported.
+        """
+        super().checkParams()
+        loss_of(self, False, 0)
+
+    def _loss(self, data: TrainingData) -> Loss:
+        return loss_of(self, False, 0)
+
+    def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentRegressorModel:
+        return GradientDescentRegressorModel(weights, intercepts)
+
+    def write(self) -> EstimatorWriter:
+        """Writer of the params; a loss of your own is saved by its import path."""
+        return EstimatorWriter(self)
