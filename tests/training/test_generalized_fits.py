@@ -1,0 +1,62 @@
+"""Every family and link of MLlib's generalized linear regression reaches the root of its score equations, on rounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparkgd.data.statistics import Group, Statistics, statistics_of
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.kernels import Block
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.losses import LINKS, BinomialFamily, Family, Link, PowerFamily, generalized_loss, power_link
+from sparkgd.penalties import Penalty, elastic_net
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.loop import train
+from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.stopping import Stopping
+from tests.losses.cases import MLLIB_LINKS
+
+TOL = 1e-10
+
+CASES = [
+    *((family, LINKS[name]) for family, names in MLLIB_LINKS.items() for name in names),
+    (PowerFamily(1.5), power_link(-0.5)),
+    (PowerFamily(1.5), power_link(1.0)),
+    (PowerFamily(2.5), power_link(0.0)),
+]
+
+
+def no_penalty(statistics: Statistics, outputs: int) -> Penalty:
+    return elastic_net(0.0, 0.0, np.ones(outputs * len(statistics.mean)))
+
+
+def noisy_block(family: Family) -> Block:
+    """Rows around means between 0.2 and 0.8."""
+    random = np.random.default_rng(4)
+    values = random.uniform(-1.0, 1.0, size=(400, 2)) * [1.0, 100.0]
+    share = 0.5 + 0.15 * values[:, 0] - 0.0015 * values[:, 1]
+    noise = random.gamma(4.0, 0.25, 400)
+    label = (random.random(400) < share).astype(float) if isinstance(family, BinomialFamily) else share * noise
+    return Block(DenseFeatures(values), label, random.uniform(0.5, 2.0, 400))
+
+
+@pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
+@pytest.mark.parametrize(("family", "link"), CASES, ids=[f"{f.name}-{k.name}" for f, k in CASES])
+def test_reaches_the_root_of_the_score(family: Family, link: Link, solver: str) -> None:
+    block = noisy_block(family)
+    statistics, engine = statistics_of(block)[Group()], DriverEngine([block])
+    spec = TrainingSpec(
+        generalized_loss(family, link), no_penalty, True, False, SolverSettings(solver), Stopping(100, TOL)
+    )
+    outcome = train(engine, [prepare(spec, statistics, block.rows, engine).task])[0]
+    assert outcome.ending.status is Status.CONVERGED
+    design = np.column_stack([block.features.dense(), np.ones(block.rows)])
+    mean = link.inverse(design @ outcome.coef)
+    assert np.all(family.contains(mean))
+    working = block.weight / (family.variance(mean) * link.derivative(mean))
+    score = design.T @ (working * (mean - block.label))
+    size = np.abs(design).T @ np.abs(working * (mean - block.label))
+    # The objective is quadratic about its minimum: within TOL of it, the score is within the root of TOL of zero.
+    assert np.all(np.abs(score) <= np.sqrt(TOL) * size)
