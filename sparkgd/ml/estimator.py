@@ -118,10 +118,11 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
 
     def _train(self, data: TrainingData, task: Task) -> Outcome:
         """Run the loop, with a progress line where asked for."""
+        keep = self.getOrDefault("keepOnInterrupt")
         if not self.getOrDefault("progress"):
-            return train(data.engine, [task], self._callbacks)[0]
+            return train(data.engine, [task], self._callbacks, keep)[0]
         with ProgressLine(type(self).__name__) as line:
-            outcome = train(data.engine, [task], [*self._callbacks, line])[0]
+            outcome = train(data.engine, [task], [*self._callbacks, line], keep)[0]
             line.finish(outcome.ending)
         return outcome
 

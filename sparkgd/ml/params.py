@@ -184,6 +184,11 @@ class HasStopping(Params):
         "stop when the loss on the rows of validationIndicatorCol has not improved for so many iterations (>= 1)",
         TypeConverters.toInt,
     )
+    keepOnInterrupt = param(
+        "keepOnInterrupt",
+        "whether an interrupt (Ctrl-C, a notebook's stop button) ends the fit with the best model so far",
+        TypeConverters.toBoolean,
+    )
     progress = param("progress", "show a progress line: in the notebook, else on stderr", TypeConverters.toBoolean)
 
 
@@ -233,6 +238,7 @@ class TrainingParams(
             execution="auto",
             dtype="float64",
             progress=False,
+            keepOnInterrupt=False,
         )
 
 

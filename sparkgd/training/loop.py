@@ -143,6 +143,11 @@ class _Run:
             )
             self.state = replace(state, ending=ending)
 
+    def end(self, status: Status, reason: str) -> None:
+        """End the run from outside, unless it has ended already."""
+        if self.state.ending is None:
+            self.state = replace(self.state, ending=Ending(status, reason))
+
     def record(self, model: int) -> Record:
         return Record(
             model=model,
@@ -170,7 +175,9 @@ class _Run:
         )  # fmt: skip
 
 
-def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = ()) -> list[Outcome]:
+def train(
+    engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = (), keep_on_interrupt: bool = False
+) -> list[Outcome]:
     """Train all tasks together: each round serves every task that has not ended.
 
     Parameters
@@ -179,6 +186,9 @@ def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] =
     tasks : sequence of Task
     callbacks : sequence of callables
         Each is called with a `Record` for every model after every round.
+    keep_on_interrupt : bool
+        Whether an interrupt (Ctrl-C, a notebook's stop button) ends the fits with their best points so far, once each
+        has been evaluated at all, instead of being raised.
 
     Returns
     -------
@@ -186,19 +196,29 @@ def train(engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] =
         In the order of the tasks.
     """
     runs = [_start(task) for task in tasks]
-    while active := [run for run in runs if run.state.ending is None]:
-        began = time.perf_counter()
-        answers = run_round(engine, [run.question() for run in active], _description(active))
-        seconds = time.perf_counter() - began
-        for run, answer in zip(active, answers, strict=True):
-            run.hear(answer, seconds)
-            record = run.record(runs.index(run))
-            wishes = [callback(record) for callback in callbacks]
-            if any(wishes) and run.state.ending is None:
-                ending = Ending(Status.STOPPED_EARLY, "a callback asked to stop")
-                run.state = replace(run.state, ending=ending)
+    try:
+        while active := [run for run in runs if run.state.ending is None]:
+            _round(engine, runs, active, callbacks)
+    except KeyboardInterrupt:
+        if not keep_on_interrupt or not all(run.objectives for run in runs):
+            raise
+        for run in runs:
+            run.end(Status.STOPPED_EARLY, "interrupted")
     _evaluate_stochastic(engine, [run for run in runs if run.task.solver.is_stochastic])
     return [run.outcome() for run in runs]
+
+
+def _round(engine: Engine, runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> None:
+    """One round for the active runs, then the callbacks."""
+    began = time.perf_counter()
+    answers = run_round(engine, [run.question() for run in active], _description(active))
+    seconds = time.perf_counter() - began
+    for run, answer in zip(active, answers, strict=True):
+        run.hear(answer, seconds)
+        record = run.record(runs.index(run))
+        wishes = [callback(record) for callback in callbacks]
+        if any(wishes):
+            run.end(Status.STOPPED_EARLY, "a callback asked to stop")
 
 
 def _start(task: Task) -> _Run:

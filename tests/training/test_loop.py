@@ -69,6 +69,28 @@ def test_a_callback_stops_the_fit_with_the_point_reached(solver):
     np.testing.assert_array_equal(stopped.coef, limited.coef)
 
 
+def interrupt(at_round: int):
+    """A callback that stands for Ctrl-C after a round."""
+
+    def callback(record) -> None:
+        if record.round == at_round:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+def test_an_interrupt_keeps_the_best_point_only_when_asked_to():
+    fit = FIT.but(stopping=Stopping(50, 0.0))
+    with pytest.raises(KeyboardInterrupt):
+        fit.run(BLOCK, callbacks=[interrupt(4)])
+    outcome = train(DriverEngine([BLOCK]), [fit.task([BLOCK])], [interrupt(4)], keep_on_interrupt=True)[0]
+    assert outcome.ending.status is Status.STOPPED_EARLY
+    assert outcome.ending.reason == "interrupted"
+    assert outcome.iterations == len(outcome.objectives) - 1 > 0
+    stopped = fit.run(BLOCK, callbacks=[lambda record: record.round >= 4])
+    np.testing.assert_array_equal(outcome.coef, stopped.coef)
+
+
 def test_a_callback_that_fails_ends_the_fit():
     def fails(record):
         raise RuntimeError("in the callback")
