@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,10 +59,14 @@ class GradientKernel:
     def __call__(self, block: Block) -> Sums:
         if self.sample is not None:
             block = block.take(self.sample.rows(block.first_row, block.rows))
-        scan = _OneOutput(self) if self.layout.num_outputs == 1 else _ManyOutputs(self)
+        scan = self.scan()
         for chunk in block.chunks():
             scan.add(chunk)
         return scan.sums()
+
+    def scan(self) -> GradientScan:
+        """What accumulates the sums, chunk by chunk."""
+        return _OneOutput(self) if self.layout.num_outputs == 1 else _ManyOutputs(self)
 
 
 class PointsKernel(Protocol):
@@ -77,7 +82,7 @@ class PointsKernel(Protocol):
     def held_out(self) -> npt.NDArray[np.int16] | None: ...
 
 
-class Scan:
+class Scan(ABC):
     """Raw predictions, row weights and loss sums of m points; subclasses add what else they sum."""
 
     def __init__(self, kernel: PointsKernel) -> None:
@@ -112,7 +117,7 @@ class Scan:
         return np.where(held, 0.0, weight)
 
 
-class _GradientScan(Scan):
+class GradientScan(Scan):
     """Adds the gradients."""
 
     def __init__(self, kernel: GradientKernel) -> None:
@@ -121,7 +126,12 @@ class _GradientScan(Scan):
         self.weights_gradient = np.zeros((outputs, self.layout.num_features))
         self.intercepts_gradient = np.zeros(outputs)
 
+    @abstractmethod
+    def add(self, chunk: Block) -> Array:
+        """Add a chunk's sums; its raw predictions of shape (rows, m), or (rows, m, K) with K outputs."""
+
     def sums(self) -> Sums:
+        """The sums so far."""
         layout, m = self.layout, self.count
         gradient = layout.pack(
             self.weights_gradient.reshape(m, layout.num_outputs, layout.num_features),
@@ -137,10 +147,10 @@ class _GradientScan(Scan):
         )
 
 
-class _OneOutput(_GradientScan):
+class _OneOutput(GradientScan):
     """Raw predictions of shape (rows, m)."""
 
-    def add(self, chunk: Block) -> None:
+    def add(self, chunk: Block) -> Array:
         raw = self.raw_prediction(chunk)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
         weight = self.row_weights(chunk, value)
@@ -149,12 +159,13 @@ class _OneOutput(_GradientScan):
         derivative = derivative * weight
         self.weights_gradient += chunk.features.transpose_dot(derivative)
         self.intercepts_gradient += derivative.sum(axis=0)
+        return raw
 
 
-class _ManyOutputs(_GradientScan):
+class _ManyOutputs(GradientScan):
     """Raw predictions of shape (rows, m, K)."""
 
-    def add(self, chunk: Block) -> None:
+    def add(self, chunk: Block) -> Array:
         raw = self.raw_prediction(chunk).reshape(chunk.rows, self.count, self.layout.num_outputs)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
         weight = self.row_weights(chunk, value)
@@ -163,3 +174,4 @@ class _ManyOutputs(_GradientScan):
         flat = (derivative * weight[:, :, None]).reshape(chunk.rows, -1)
         self.weights_gradient += chunk.features.transpose_dot(flat)
         self.intercepts_gradient += flat.sum(axis=0)
+        return raw

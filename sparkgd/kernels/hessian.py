@@ -46,22 +46,37 @@ class HessianKernel:
         layout = self.layout
         outputs, columns = layout.num_outputs, layout.num_features + int(layout.num_intercepts > 0)
         hessian = np.zeros((outputs, outputs, columns, columns))
+        held = None if self.held_out < 0 else np.array([self.held_out], dtype=np.int16)
+        scan = GradientKernel(self.loss, layout, self.point[None, :], held).scan()
         for chunk in block.dense_chunks():
-            raw = _raw_prediction(chunk, layout, self.point)
+            raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
             curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
-            design = _design(chunk, layout)
+            values = chunk.features.dense()
             for k in range(outputs):
                 for other in range(k, outputs):
-                    hessian[k, other] += (design.T * curvature[:, k, other]) @ design
-        held = None if self.held_out < 0 else np.array([self.held_out], dtype=np.int16)
-        first = GradientKernel(self.loss, layout, self.point[None, :], held)(block)
-        return first + Sums(hessian=_in_coef_order(hessian, layout))
+                    hessian[k, other] += _weighted_gram(values, curvature[:, k, other], columns)
+        return scan.sums() + Sums(hessian=_in_coef_order(hessian, layout))
 
 
-def _design(chunk: Block, layout: CoefLayout) -> Array:
-    values = chunk.features.dense()
-    return np.column_stack([values, np.ones(chunk.rows)]) if layout.num_intercepts else values
+def _weighted_gram(values: Array, weight: Array, columns: int) -> Array:
+    """``X1^T diag(weight) X1`` of shape (columns, columns), X1 being ``values`` and, if columns say so, a column of ones.
+
+    Weights of one sign need half the work, since BLAS then forms one triangle.
+    """
+    if weight.min(initial=0.0) < 0.0:
+        design = _scaled(values, np.ones(len(weight)), columns)
+        return np.asarray((design.T * weight) @ design)
+    design = _scaled(values, np.sqrt(weight), columns)
+    return np.asarray(design.T @ design)
+
+
+def _scaled(values: Array, factor: Array, columns: int) -> Array:
+    """Rows of X1 times a factor each."""
+    design = np.empty((len(values), columns))
+    np.multiply(values, factor[:, None], out=design[:, : values.shape[1]])
+    design[:, values.shape[1] :] = factor[:, None]
+    return design
 
 
 def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:

@@ -158,7 +158,7 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         spec = replace(
             spec,
             penalty=lambda statistics, outputs: NoPenalty(),
-            # In MLlib's solver tol is about coefs, of which users take tests and intervals; the objective must be closer.
+            # In MLlib's solver tol is about coefs, of which users make tests; the objective must be closer.
             stopping=replace(spec.stopping, tol=OBJECTIVE_TOL * spec.stopping.tol),
         )
         outcomes: list[Outcome] = []
