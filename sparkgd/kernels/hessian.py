@@ -60,7 +60,7 @@ class HessianKernel:
 
 
 def _weighted_gram(values: Array, weight: Array, columns: int) -> Array:
-    """``X1^T diag(weight) X1`` of shape (columns, columns), X1 being ``values`` and, if columns say so, a column of ones.
+    """``X1^T diag(weight) X1`` of shape (columns, columns), X1 being ``values`` and, if columns say so, ones.
 
     Weights of one sign need half the work, since BLAS then forms one triangle.
     """
