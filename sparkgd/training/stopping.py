@@ -25,7 +25,7 @@ class Stopping:
     - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(max(|F|, |F_0|))``. Both
       sides scale alike when labels and predictions are multiplied by a constant;
     - the solver's estimate of the gap <= ``tol * |F| / 10``;
-    - F fell by at most ``0.001 * tol * |F|`` in the last 10 iterations.
+    - F moved by at most ``0.001 * tol * |F|`` in the last 10 iterations.
 
     Parameters
     ----------
@@ -76,8 +76,9 @@ class Stopping:
         if state.gap <= limit:
             return f"estimated gap {state.gap:.3g} <= {limit:.3g}"
         limit = OBJECTIVE_FACTOR * self.tol * abs(current)
-        if len(objectives) > WINDOW and max(objectives[-WINDOW - 1 :]) - current <= limit:
-            return f"objective fell by less than {limit:.3g} in {WINDOW} iterations"
+        recent = objectives[-WINDOW - 1 :]
+        if len(objectives) > WINDOW and max(recent) - min(recent) <= limit:
+            return f"objective moved by less than {limit:.3g} in {WINDOW} iterations"
         return None
 
 

@@ -52,6 +52,12 @@ def test_objective_standing_still():
     assert status(objectives=[1.0] * WINDOW) is None
 
 
+@pytest.mark.parametrize("factor", [1.01, 10.0])
+def test_a_rising_objective_does_not_stand_still(factor):
+    state = replace(STATE, residual=np.inf)
+    assert status(state=state, objectives=[factor**k for k in range(2 * WINDOW)]) is None
+
+
 def test_tol_zero_never_converges():
     stopping = replace(STOPPING, tol=0.0)
     assert status(stopping, replace(STATE, residual=0.0, gap=0.0), [1.0] * 50) is None
