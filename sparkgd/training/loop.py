@@ -175,6 +175,7 @@ class _Run:
         )  # fmt: skip
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def train(
     engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = (), keep_on_interrupt: bool = False
 ) -> list[Outcome]:
