@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql import DataFrame, SparkSession
@@ -18,6 +19,9 @@ from sparkgd.exceptions import DivergedError, SparkGDError
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".libsvm": "libsvm", ".svm": "libsvm"}
 """Format by the ending of a path."""
+
+LOG_LEVEL = "ERROR"
+"""What Spark itself may print while a job runs."""
 
 ReadOptions: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -115,13 +119,16 @@ def read(spark: SparkSession, options: argparse.Namespace, defaults: ReadOptions
     """The DataFrame that the options name; ``defaults`` are reader options by format, which they may override."""
     source = options.input
     kind = options.format or _format(source)
+    spark.sparkContext.setLogLevel("OFF")  # some formats read rows for the schema; the error below says it all
     try:
         if kind == "table":
             return spark.table(source)
         settings = {**defaults.get(kind, {}), **dict(options.read_option)}
         return spark.read.format(kind).options(**settings).load(source)
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise JobError(f"cannot read {source!r} as {kind}: {first_line(error)}") from error
+    finally:
+        spark.sparkContext.setLogLevel(LOG_LEVEL)
 
 
 def _format(source: str) -> str:
@@ -149,7 +156,8 @@ def require_free(spark: SparkSession, path: str, overwrite: bool) -> None:
 
 def first_line(error: Exception) -> str:
     """The first line of a message: Spark's errors go on with query plans and stack traces."""
-    return str(error).strip().partition("\n")[0]
+    text = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
+    return text.strip().partition("\n")[0]
 
 
 def run_job(job: Callable[[list[str], SparkSession | None], None], argv: list[str], spark: SparkSession | None) -> int:
@@ -174,5 +182,5 @@ def _say(error: Exception, code: int) -> int:
 def start_session(name: str) -> SparkSession:
     """The session of a job, with the settings that spark-submit was given."""
     spark = SparkSession.builder.appName(name).getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark.sparkContext.setLogLevel(LOG_LEVEL)
     return spark

@@ -17,7 +17,7 @@ from job_io import JobError, Parser, given_params, read, require_free, run_job, 
 from pyspark.ml.base import Estimator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, NumericType
-from train_report import evaluate, print_table, write_plot, write_report
+from train_report import RoundLines, evaluate, print_table, write_plot, write_report
 
 from sparkgd import classification, regression
 from sparkgd.exceptions import ConvergenceWarning
@@ -62,7 +62,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Trainer]:
     if name not in estimators:
         raise JobError(f"--estimator {name!r} is unknown; for {known.task} there are {', '.join(estimators)}")
     options = parser(estimators[name]()).parse(argv)
-    return options, estimators[name](**{"progress": True, **given_params(options)})
+    return options, estimators[name](**given_params(options))
 
 
 def estimators_of(task: str) -> dict[str, Trainer]:
@@ -99,6 +99,8 @@ def run(spark: SparkSession, options: argparse.Namespace, estimator: Trainer) ->
     data = read(spark, options)
     choose_features(data, estimator)
     training, held_out = split(data, options.test_fraction, options.split_seed)
+    if not estimator.isSet("progress"):
+        estimator.setCallbacks([RoundLines()])
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so

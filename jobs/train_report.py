@@ -1,10 +1,11 @@
-"""What jobs/train.py tells at its end: held-out metrics, a table, a JSON report, the training curve."""
+"""What jobs/train.py tells: a line per round, and at its end held-out metrics, a table, a JSON report and a plot."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,27 @@ from pyspark.sql import DataFrame
 import sparkgd
 
 Metrics = dict[str, float]
+
+
+class RoundLines:
+    """Callback that prints a line per round: the first 20, then at most one a second.
+
+    spark-submit passes a job's output through a pipe, so a line that rewrites itself would not be seen as one.
+    """
+
+    def __init__(self) -> None:
+        self._printed_at = -math.inf
+
+    def __call__(self, record: Any) -> None:
+        """Print a round, as `sparkgd.training.loop.Record` describes it."""
+        now = time.monotonic()
+        if record.round <= 20 or now - self._printed_at >= 1.0:
+            self._printed_at = now
+            print(
+                f"round {record.round:<4} iteration {max(record.iteration, 0):<4} objective {record.objective:<12.6g} "
+                f"gradient norm {record.gradient_norm:<9.2e} {record.seconds:.3f} s",
+                flush=True,
+            )
 
 
 def evaluate(task: str, model: Any, estimator: Any, held_out: DataFrame) -> Metrics:
