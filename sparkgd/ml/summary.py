@@ -63,11 +63,11 @@ class TrainingSummary:
         return self.objectiveHistory[-1]
 
     def __repr__(self) -> str:
-        rows = sum(part.rows for part in self.partitionStats)
+        rows, parts = sum(part.rows for part in self.partitionStats), len(self.partitionStats)
         lines = {
             "status": f"{self.status}: {self.statusReason}",
             "solver": f"{self.solver}: {self.solverReason}",
-            "execution": f"{self.execution}: {rows} rows, {len(self.partitionStats)} partitions",
+            "execution": f"{self.execution}: {rows} rows, {parts} partition{'s' * (parts != 1)}",
             "iterations": f"{self.totalIterations} in {self.totalRounds} rounds",
             "objective": f"{self.objective:.8g}",
             "seconds": f"{self.ingestSeconds:.2f} for ingest, {sum(self.secondsPerRound):.2f} for rounds",
