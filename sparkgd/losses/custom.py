@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import optimize
 
 from sparkgd.exceptions import IncompatibleError, InvalidParamError, ModelFormatError
 from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss
 from sparkgd.losses.check import check_loss
+
+
+FURTHEST = 1e12
+"""Raw predictions beyond this are not searched for a null model."""
 
 
 class OwnLoss(Protocol):
@@ -23,7 +28,7 @@ class OwnLoss(Protocol):
     - ``label_range = (low, high)`` (by default all finite labels) or a `LabelRange`;
     - ``curvature_bound``, a number that the second derivative never exceeds;
     - ``is_convex = False`` or ``is_smooth = False`` where that is so; both are true by default;
-    - ``null_intercept``, the raw prediction that models start from (by default 0).
+    - ``null_intercept``, the raw prediction that models start from (by default the best for the label's mean).
     """
 
     def value(self, label: Array, raw_prediction: Array) -> Array:
@@ -90,7 +95,20 @@ class CustomLoss(Loss):
         return raw_prediction if inverse is None else np.asarray(inverse(raw_prediction))
 
     def null_intercept(self, label: LabelSummary) -> Array:
-        return np.array([float(getattr(self.own, "null_intercept", 0.0))])
+        given = getattr(self.own, "null_intercept", None)
+        return np.array([self._zero_slope(label.mean) if given is None else float(given)])
+
+    def _zero_slope(self, label: float) -> float:
+        """Raw prediction at which the derivative for ``label`` changes sign; 0 where none is found."""
+
+        def slope(raw_prediction: float) -> float:
+            return float(self.value_and_derivative(np.array([label]), np.array([raw_prediction]))[1][0])
+
+        reach = 1.0
+        with np.errstate(all="ignore"):
+            while reach < FURTHEST and not slope(-reach) < 0.0 < slope(reach):
+                reach *= 2.0
+            return float(optimize.brentq(slope, -reach, reach)) if reach < FURTHEST else 0.0
 
     def typical_curvature(self, label: LabelSummary) -> float:
         if self.curvature_bound is None and not self.has_curvature:

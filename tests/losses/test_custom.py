@@ -147,7 +147,7 @@ def test_optional_attributes_have_defaults() -> None:
     assert plain.label_range == LabelRange(0.0, 1.0) and full.label_range == LabelRange()
     assert plain.curvature_bound is None and full.curvature_bound == 1.0
     assert plain.typical_curvature(summary) == 1.0 == full.typical_curvature(summary)
-    np.testing.assert_array_equal(plain.null_intercept(summary), [0.0])
+    np.testing.assert_allclose(plain.null_intercept(summary), [0.5], rtol=1e-9)
     np.testing.assert_array_equal(plain.inverse_link(np.arange(3.0)), np.arange(3.0))
 
 
@@ -214,3 +214,8 @@ def notebook_loss() -> Squared:
 def test_losses_without_an_import_path_are_refused(own: Squared, message: str) -> None:
     with pytest.raises(IncompatibleError, match=message):
         import_path(own)
+
+
+def test_models_start_from_the_best_prediction_of_the_mean_label() -> None:
+    label = LabelSummary(10.0, mean=19.0, variance=4.0, low=0.0, high=40.0)
+    np.testing.assert_allclose(custom_loss(LogCosh()).null_intercept(label), [19.0], rtol=1e-9)
