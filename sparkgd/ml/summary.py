@@ -34,8 +34,8 @@ class TrainingSummary:
     validationHistory : list of float
         Mean loss of the validation rows, one entry an iteration; empty without validation.
     dualityGap : float
-        A proven bound of the objective above its minimum, for losses with kinks (hinge, quantile, epsilonInsensitive);
-        infinite for the others, and where a weight without an L2 penalty leaves no bound.
+        A proven bound of the objective above its minimum, for losses with kinks (hinge, quantile, epsilonInsensitive):
+        small where every weight is penalised, else the objective itself. Infinite for other losses.
     secondsPerRound : list of float
     ingestSeconds : float
     partitionStats : list of PartitionStat

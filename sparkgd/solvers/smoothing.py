@@ -46,7 +46,10 @@ class SmoothingState(State):
     error : float
         What smoothing hides at the inner solver's point: the gap of an exact solution of the smoothed problem.
     bound : float
-        Largest dual objective so far: no point has a smaller objective.
+        Largest dual objective so far: no point has a smaller objective. Zero to begin with, since neither losses nor
+        penalties are negative.
+    is_provable : bool
+        Whether the last dual point gave a bound; none does where a weight has no penalty.
     objective : float
         At ``point``.
     """
@@ -55,7 +58,8 @@ class SmoothingState(State):
     width: float
     next_width: float
     error: float = np.inf
-    bound: float = -np.inf
+    bound: float = 0.0
+    is_provable: bool = True
     objective: float = np.inf
 
     @property
@@ -146,6 +150,7 @@ class Smoothing(Solver[SmoothingState]):
             iteration=state.iteration + 1,
             error=float(found.errors[index]),
             bound=max(state.bound, float(found.bounds[index])),
+            is_provable=bool(np.isfinite(found.bounds[index])),
         )
         objective = float(found.objectives[index])
         if not objective < state.objective:
@@ -156,8 +161,9 @@ class Smoothing(Solver[SmoothingState]):
     def _judged(self, state: SmoothingState, finer: Reply) -> SmoothingState:
         """Stop, stay at the width, or go on to the next."""
         inner_gap = _gap(state.inner)
-        gap = state.duality_gap if np.isfinite(state.bound) else state.error + inner_gap
-        state, limit = replace(state, gap=gap), self._limit(state)
+        estimate = np.inf if state.is_provable else state.error + inner_gap
+        gap, limit = min(state.duality_gap, estimate), self._limit(state)
+        state = replace(state, gap=gap)
         if gap <= limit:
             return ended(state, Status.CONVERGED, self._reason(state))
         if state.error <= 0.5 * limit or inner_gap > SOLVED * state.error:
@@ -179,7 +185,7 @@ class Smoothing(Solver[SmoothingState]):
     def _reason(self, state: SmoothingState) -> str:
         limit = self._limit(state)
         against = f"{state.gap:.3g} {'<=' if state.gap <= limit else '>'} {limit:.3g}"
-        if np.isfinite(state.bound):
+        if state.gap == state.duality_gap:
             return f"duality gap {against}"
         return f"estimated gap {against} at smoothing width {state.width:.3g} (no proof: weights without L2 penalty)"
 

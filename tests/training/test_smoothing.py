@@ -108,6 +108,7 @@ def test_reaches_the_minimum_of_a_linear_program(loss, penalty):
     assert outcome.ending.status is Status.CONVERGED
     minimum = minimum_by_linear_program(loss, L1 if penalty == "l1" else np.zeros(COLUMNS))
     assert problem.objective(outcome.coef) == pytest.approx(minimum, rel=1e-5)
+    assert problem.objective(outcome.coef) - outcome.duality_gap <= minimum + 1e-12
 
 
 def test_reaches_the_minimum_of_support_vector_regression():
