@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 
 def frame(spark: SparkSession, features: Array, label: Array, partitions: int = 2, **columns: Array) -> DataFrame:
     """A DataFrame with a dense vector column ``features``, ``label`` and more columns of numbers, in row order."""
-    data = pd.DataFrame({"features": list(features), "label": label} | columns)
+    data = pd.DataFrame({"features": features.tolist(), "label": label} | columns)
     df = spark.createDataFrame(data).withColumn("features", array_to_vector("features"))
     return in_partitions(df, partitions)
 
