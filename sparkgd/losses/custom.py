@@ -13,7 +13,6 @@ from sparkgd.exceptions import IncompatibleError, InvalidParamError, ModelFormat
 from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss
 from sparkgd.losses.check import check_loss
 
-
 FURTHEST = 1e12
 """Raw predictions beyond this are not searched for a null model."""
 
