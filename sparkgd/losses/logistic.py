@@ -34,3 +34,7 @@ class LogisticLoss(Loss):
     def null_intercept(self, label: LabelSummary) -> Array:
         odds = label.mean / max(1.0 - label.mean, TINY)
         return np.array([np.log(max(odds, TINY))])
+
+    def typical_curvature(self, label: LabelSummary) -> float:
+        # Half of the null model's: a fitted model is surer of itself.
+        return max(0.5 * label.mean * (1.0 - label.mean), TINY)

@@ -68,9 +68,17 @@ class MultinomialLoss(Loss):
         return np.moveaxis(work, 0, -1)
 
     def null_intercept(self, label: LabelSummary) -> Array:
-        share = np.array([label.class_weights.get(k, 0.0) for k in range(self.num_classes)]) / label.weight_sum
-        logs = np.log(np.maximum(share, EPS))
+        logs = np.log(np.maximum(self._shares(label), EPS))
         return np.asarray(logs - logs.mean())
+
+    def typical_curvature(self, label: LabelSummary) -> float:
+        # Half of the null model's, averaged over the outputs: a fitted model is surer of itself.
+        shares = self._shares(label)
+        return max(0.5 * float(np.mean(shares * (1.0 - shares))), EPS)
+
+    def _shares(self, label: LabelSummary) -> Array:
+        """Each class's share of the weight."""
+        return np.array([label.class_weights.get(k, 0.0) for k in range(self.num_classes)]) / label.weight_sum
 
 
 def _class_first(raw_prediction: Array) -> Array:

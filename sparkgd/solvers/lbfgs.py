@@ -50,7 +50,7 @@ class Lbfgs(Solver[LbfgsState]):
     altogether drops the memory and starts again from the steepest descent.
     """
 
-    memory: int = 10
+    memory: int = 20
     penalty: Penalty = NoPenalty()
     name: str = "l-bfgs"
 

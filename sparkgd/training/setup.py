@@ -100,14 +100,14 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
     entry = SOLVERS[choice.name]
     scaling = entry.scaling(spec.solver)
     seconds: list[float] = []
-    coordinates, curvature = _coordinates(spec, scaling, layout, penalty, statistics, engine, seconds)
-    objective = Objective(spec.loss, layout, penalty, coordinates, spec.held_out, spec.intercept_penalty)
+    space = _space(spec, scaling, layout, penalty, statistics, engine, seconds)
+    objective = Objective(spec.loss, layout, penalty, space.coordinates, spec.held_out, spec.intercept_penalty)
     context = SolverContext(
         settings=spec.solver,
         penalty=objective.solver_penalty,
         rows=rows,
-        largest_curvature=curvature,
-        row_curvature=float(layout.num_features + 1),
+        largest_curvature=space.largest_curvature,
+        row_curvature=space.row_curvature,
         smoothing_width=None if spec.loss.is_smooth else spec.loss.typical_width(statistics.label),
     )
     start = _start(spec, layout, statistics)
@@ -125,7 +125,16 @@ def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout) -> Choice:
     return choice
 
 
-def _coordinates(
+@dataclass(frozen=True)
+class _Space:
+    """Coordinates, with upper bounds of the largest eigenvalue of the Hessian and of one typical row's Hessian."""
+
+    coordinates: Coordinates
+    largest_curvature: float
+    row_curvature: float
+
+
+def _space(
     spec: TrainingSpec,
     scaling: Scaling,
     layout: CoefLayout,
@@ -133,23 +142,25 @@ def _coordinates(
     statistics: Statistics,
     engine: Engine,
     seconds: list[float],
-) -> tuple[Coordinates, float]:
-    """Coordinates, and an upper bound of the Hessian's largest eigenvalue in them."""
+) -> _Space:
+    columns = layout.num_features
     if scaling is Scaling.STEP:
-        return _step_coordinates(spec, layout, penalty, statistics), 1.0
+        return _Space(_step_coordinates(spec, layout, penalty, statistics), 1.0, columns + 1.0)
     diagonal, curvature, l2 = _preconditioner(spec, layout, penalty, statistics)
+    # The scale is made for the typical curvature; the bounds below must hold for the largest.
+    excess = (spec.loss.curvature_bound or curvature) / curvature
     is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
-    if layout.num_features > GRAM_COLUMNS or not _wants_gram(spec, scaling, is_smooth):
-        return diagonal, float(np.count_nonzero(diagonal.scale) + 1)
+    if columns > GRAM_COLUMNS or not _wants_gram(spec, scaling, is_smooth):
+        return _Space(diagonal, excess * (np.count_nonzero(diagonal.scale) + 1.0), excess * (columns + 1.0))
     began = time.perf_counter()
     gram = engine.round([GramKernel(diagonal.center, diagonal.scale, spec.held_out)], f"{spec.name}: Gram matrix")
     seconds.append(time.perf_counter() - began)
     assert gram[0].hessian is not None
     model = curvature * gram[0].hessian / statistics.weight + np.diag(l2 * diagonal.scale**2)
     if scaling is Scaling.FULL and is_smooth:
-        return Rotated(diagonal, _factor(model)), 1.0
-    largest = float(linalg.eigvalsh(model, subset_by_index=[len(model) - 1, len(model) - 1])[0])
-    return diagonal, max(largest, 1.0)
+        return _Space(Rotated(diagonal, _factor(model)), excess, excess * (columns + 1.0))
+    largest = float(linalg.eigvalsh(model, subset_by_index=[columns - 1, columns - 1])[0])
+    return _Space(diagonal, excess * max(largest, 1.0), excess * (columns + 1.0))
 
 
 def _wants_gram(spec: TrainingSpec, scaling: Scaling, is_smooth: bool) -> bool:

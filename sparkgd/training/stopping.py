@@ -10,10 +10,10 @@ import numpy as np
 from sparkgd.solvers.base import Ending, State, Status
 
 WINDOW = 10
-"""Iterations over which the objective must stand still."""
+"""Iterations over which the fall of the objective is measured."""
 
-OBJECTIVE_FACTOR = 1e-3
-"""The objective's tolerance is this fraction of ``tol``: an objective that moves little may still be far away."""
+OBJECTIVE_FACTOR = 0.02
+"""The objective's tolerance is this fraction of ``tol``: how far it still has to fall is only extrapolated."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Stopping:
     - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(max(|F|, |F_0|))``. Both
       sides scale alike when labels and predictions are multiplied by a constant;
     - the solver's estimate of the gap <= ``tol * |F| / 10``;
-    - F moved by at most ``0.001 * tol * |F|`` in the last 10 iterations.
+    - F has at most ``0.02 * tol * |F|`` left to fall. If it fell by a, then by b in the last two windows of 10
+      iterations, a geometric series leaves ``b^2 / (a - b)``; no less than b is believed.
 
     Parameters
     ----------
@@ -76,10 +77,21 @@ class Stopping:
         if state.gap <= limit:
             return f"estimated gap {state.gap:.3g} <= {limit:.3g}"
         limit = OBJECTIVE_FACTOR * self.tol * abs(current)
-        recent = objectives[-WINDOW - 1 :]
-        if len(objectives) > WINDOW and max(recent) - min(recent) <= limit:
-            return f"objective moved by less than {limit:.3g} in {WINDOW} iterations"
+        remaining = _remaining_fall(objectives)
+        if remaining <= limit:
+            return f"the objective has about {remaining:.3g} <= {limit:.3g} left to fall"
         return None
+
+
+def _remaining_fall(objectives: Sequence[float]) -> float:
+    """What the objective will still fall if it goes on as in the last two windows; infinite where that is unknown."""
+    if len(objectives) <= 2 * WINDOW:
+        return float("inf")
+    before, recent = objectives[-2 * WINDOW - 1 : -WINDOW], objectives[-WINDOW - 1 :]
+    earlier, later = max(before) - max(recent), max(recent) - min(recent)
+    if later == 0.0:
+        return 0.0
+    return later * max(1.0, later / (earlier - later)) if earlier > later else float("inf")
 
 
 def _rounds_since_best(losses: Sequence[float]) -> int:

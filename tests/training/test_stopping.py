@@ -45,11 +45,33 @@ def test_gap():
     assert status(state=replace(STATE, gap=1.1e-5)) is None
 
 
+def falling(rate, left, count=60):
+    """Objectives that fall to 1 by a constant rate an iteration, with ``left`` still to go."""
+    return list(1.0 + left * rate ** -np.arange(count - 1.0, -1.0, -1.0))
+
+
+@pytest.mark.parametrize("rate", [0.95, 0.99, 0.999])
+def test_objective_with_little_left_to_fall(rate):
+    # Ever slower falls end at the same distance from the minimum, however little an iteration brings.
+    limit = OBJECTIVE_FACTOR * 1e-4
+    assert status(objectives=falling(rate, 0.99 * limit)) is Status.CONVERGED
+    assert status(objectives=falling(rate, 1.02 * limit)) is None
+
+
+def test_a_fast_fall_is_believed_only_as_far_as_it_was_seen():
+    limit = OBJECTIVE_FACTOR * 1e-4
+    seen = 0.5**-WINDOW - 1.0
+    assert status(objectives=falling(0.5, 0.99 * limit / seen, 30)) is Status.CONVERGED
+    assert status(objectives=falling(0.5, 1.02 * limit / seen, 30)) is None
+
+
 def test_objective_standing_still():
-    flat = [10.0, *[1.0 + OBJECTIVE_FACTOR * 0.9e-4] * WINDOW, 1.0]
-    assert status(objectives=flat) is Status.CONVERGED
-    assert status(objectives=[10.0, *[1.0 + OBJECTIVE_FACTOR * 1.1e-4] * WINDOW, 1.0]) is None
-    assert status(objectives=[1.0] * WINDOW) is None
+    assert status(objectives=[10.0, *[1.0] * 2 * WINDOW]) is Status.CONVERGED
+    assert status(objectives=[1.0] * 2 * WINDOW) is None
+
+
+def test_a_fall_that_gains_speed_goes_on():
+    assert status(objectives=list(1.0 - 1e-9 * np.arange(30.0) ** 2)) is None
 
 
 @pytest.mark.parametrize("factor", [1.01, 10.0])
