@@ -8,19 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.gradient import GradientKernel, add_offset
+from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
 
 Array = npt.NDArray[np.float64]
-
-
-def _raw_prediction(chunk: Block, layout: CoefLayout, coef: Array) -> Array:
-    """Raw predictions of shape (rows,), or (rows, K) with K outputs."""
-    raw = chunk.features.dot(np.ascontiguousarray(layout.weights(coef).T)) + layout.intercepts(coef)
-    add_offset(raw, chunk, layout)
-    return raw[:, 0] if layout.num_outputs == 1 else raw
 
 
 def _row_weights(chunk: Block, held_out: int) -> Array:
@@ -46,8 +39,7 @@ class HessianKernel:
         layout = self.layout
         outputs, columns = layout.num_outputs, layout.num_features + int(layout.num_intercepts > 0)
         hessian = np.zeros((outputs, outputs, columns, columns))
-        held = None if self.held_out < 0 else np.array([self.held_out], dtype=np.int16)
-        scan = GradientKernel(self.loss, layout, self.point[None, :], held).scan()
+        scan = _at_point(self).scan()
         for chunk in block.dense_chunks():
             raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
@@ -57,6 +49,12 @@ class HessianKernel:
                 for other in range(k, outputs):
                     hessian[k, other] += _weighted_gram(values, curvature[:, k, other], columns)
         return scan.sums() + Sums(hessian=_in_coef_order(hessian, layout))
+
+
+def _at_point(kernel: HessianKernel | ProductKernel) -> GradientKernel:
+    """Loss and gradient at the point of another kernel."""
+    held = None if kernel.held_out < 0 else np.array([kernel.held_out], dtype=np.int16)
+    return GradientKernel(kernel.loss, kernel.layout, kernel.point[None, :], held)
 
 
 def _weighted_gram(values: Array, weight: Array, columns: int) -> Array:
@@ -94,7 +92,7 @@ def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
 
 @dataclass(frozen=True)
 class ProductKernel:
-    """Hessian sum at one point times q directions, without forming the Hessian: two passes over a cached chunk."""
+    """Loss, gradient, and Hessian sum times q directions at one point, without forming the Hessian."""
 
     loss: Loss
     layout: CoefLayout
@@ -109,8 +107,9 @@ class ProductKernel:
         shift = layout.intercepts(self.directions).reshape(-1)
         weights_product = np.zeros((count * outputs, layout.num_features))
         intercepts_product = np.zeros(count * outputs)
+        scan = _at_point(self).scan()
         for chunk in block.chunks():
-            raw = _raw_prediction(chunk, layout, self.point)
+            raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
             curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
             change = (chunk.features.dot(weights) + shift).reshape(chunk.rows, count, outputs)
@@ -118,7 +117,7 @@ class ProductKernel:
             weights_product += chunk.features.transpose_dot(multipliers)
             intercepts_product += multipliers.sum(axis=0)
         product = layout.pack(weights_product.reshape(count, outputs, -1), intercepts_product.reshape(count, outputs))
-        return Sums(product=product)
+        return scan.sums() + Sums(product=product)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class HessianRequest:
 
 @dataclass(frozen=True)
 class ProductRequest:
-    """Hessian of f at ``point`` (n,) times each row of ``directions`` (q, n)."""
+    """Value and gradient of f at ``point`` (n,), and its Hessian there times each row of ``directions`` (q, n)."""
 
     point: Array
     directions: Array

@@ -19,6 +19,7 @@ from sparkgd.solvers.gd import GradientDescent
 from sparkgd.solvers.lbfgs import Lbfgs
 from sparkgd.solvers.nesterov import Nesterov
 from sparkgd.solvers.newton import Newton
+from sparkgd.solvers.newton_cg import NewtonCg
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
 from sparkgd.solvers.smoothing import Smoothing
@@ -189,6 +190,7 @@ SOLVERS: dict[str, SolverEntry] = {
         needs_pieces=True,
         takes_kinks=True,
     ),
+    "newton-cg": SolverEntry(lambda _: Scaling.DIAGONAL, lambda _: NewtonCg(), needs_curvature=True),
 }
 """Every solver by the name that users give it."""
 

@@ -91,12 +91,13 @@ class Objective:
         hessian = self.coordinates.pull(self.coordinates.pull(raw).T)
         return Reply(reply.values, reply.gradients, hessian=0.5 * (hessian + hessian.T))
 
-    def product_reply(self, directions: Array, sums: Sums, weight_sum: float) -> Reply:
-        """Reply to Hessian-product sums along ``directions`` (in solver coordinates)."""
-        assert sums.product is not None
+    def product_reply(self, point: Array, directions: Array, sums: Sums) -> Reply:
+        """Reply to Hessian-product sums at ``point`` along ``directions`` (in solver coordinates)."""
+        assert sums.product is not None and sums.weight is not None
+        reply = self.gradient_reply(point[None, :], sums, sums.weight)
         curvature = self.penalty_on_coef.smooth_curvature(self.layout.size)
-        raw = sums.product / weight_sum + curvature * self.coordinates.to_raw(directions)
-        return Reply(np.empty(0), np.empty((0, 0)), products=self.coordinates.pull(raw))
+        raw = sums.product / sums.weight[0] + curvature * self.coordinates.to_raw(directions)
+        return Reply(reply.values, reply.gradients, products=self.coordinates.pull(raw))
 
     def certificate_reply(self, points: Array, sums: Sums) -> Reply:
         """Reply to the dual sums at ``points``.

@@ -174,7 +174,7 @@ def _answers(group: list[_Item], sums: Sums) -> list[Answer]:
         case HessianRequest(point):
             return [_answer(objective.hessian_reply(point, sums), point[None, :], sums)]
         case ProductRequest(point, directions):
-            return [_answer(objective.product_reply(directions, sums, group[0].weight_sum), point[None, :], sums)]
+            return [_answer(objective.product_reply(point, directions, sums), point[None, :], sums)]
         case GradientRequest() | CertificateRequest():
             parts = _split(sums, [len(_points(item)) for item in group])
             return [

@@ -83,6 +83,9 @@ def test_product_equals_hessian_times_directions(loss, fit_intercept, storage, h
     hessian = plain_sums(loss, layout, point, block, held_out).hessian
     sums = ProductKernel(loss, layout, point, directions, held_out)(storage(block))
     np.testing.assert_allclose(sums.product, directions @ hessian, rtol=1e-11, atol=1e-10)
+    plain = plain_sums(loss, layout, point, block, held_out)
+    np.testing.assert_allclose(sums.gradient[0], plain.gradient, rtol=1e-11, atol=1e-11)
+    assert sums.value[0] == pytest.approx(plain.value, rel=1e-12)
 
 
 @each_loss
