@@ -127,7 +127,8 @@ class _Run:
         objective = task.objective.total(state.value, state.point)
         self.objectives.append(objective)
         self.gradient_norms.append(state.residual)
-        self.held_out_losses.append(answer.held_out_loss(evaluated))
+        before = self.held_out_losses[-1] if self.held_out_losses else np.nan
+        self.held_out_losses.append(answer.held_out_loss(evaluated, before))
         if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
             reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))

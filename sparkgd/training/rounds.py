@@ -28,6 +28,10 @@ from sparkgd.training.objective import Objective
 Array = npt.NDArray[np.float64]
 
 
+SAME_POINT = 1e-12
+"""Relative distance of two points that only rounding sets apart."""
+
+
 class Engine(Protocol):
     """The only thing that knows where data lives."""
 
@@ -70,9 +74,15 @@ class Answer:
     points: Array
     held_out_losses: Array
 
-    def held_out_loss(self, point: Array) -> float:
-        """Held-out loss at the evaluated point that is nearest to ``point``: that which a line search accepted."""
-        nearest = int(np.argmin(np.linalg.norm(self.points - point, axis=1)))
+    def held_out_loss(self, point: Array, before: float = np.nan) -> float:
+        """Held-out loss at one of the evaluated points; ``before`` if the round did not evaluate it.
+
+        A line search evaluates several points and accepts one; a solver that keeps its best point may accept none.
+        """
+        distances = np.linalg.norm(self.points - point, axis=1)
+        nearest = int(np.argmin(distances))
+        if distances[nearest] > SAME_POINT * float(np.linalg.norm(point)):
+            return before
         return float(self.held_out_losses[nearest])
 
 
