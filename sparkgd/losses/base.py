@@ -83,6 +83,9 @@ class Loss(ABC):
     ----------
     is_smooth : bool
         Whether the derivative is continuous. Gradient solvers need it.
+    can_be_smoothed : bool
+        For a loss that is not smooth: whether `smoothed`, `typical_width` and `conjugate` are available, with which
+        solvers for smooth losses work.
     has_curvature : bool
         Whether `curvature` is available, as `newton` and `newton-cg` need.
     is_convex : bool
@@ -90,6 +93,7 @@ class Loss(ABC):
     """
 
     is_smooth: ClassVar[bool] = True
+    can_be_smoothed: ClassVar[bool] = False
     is_convex: ClassVar[bool] = True
 
     @property

@@ -19,6 +19,7 @@ class PiecewiseLinearLoss(Loss):
     """A convex, piecewise linear loss. Subclasses say what residual, slope and the range of the dual variable are."""
 
     is_smooth: ClassVar[bool] = False
+    can_be_smoothed: ClassVar[bool] = True
     has_curvature: ClassVar[bool] = False
 
     @property

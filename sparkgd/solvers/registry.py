@@ -106,7 +106,7 @@ class SolverEntry:
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
-        if not loss.is_smooth and not self.takes_kinks:
+        if not loss.is_smooth and not (self.takes_kinks and loss.can_be_smoothed):
             return f"the {loss.name} loss is not differentiable"
         if self.needs_curvature and loss.is_smooth and not loss.has_curvature:
             return f"the {loss.name} loss has no curvature"

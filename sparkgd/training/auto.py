@@ -28,7 +28,7 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout) -> Choice:
     ``size`` is small. L-BFGS needs 10 to 100 rounds, each at the price of reading the data. A loss with kinks is
     smoothed, which gives it a curvature and takes 20 to 50 rounds of Newton.
     """
-    has_curvature = loss.has_curvature or not loss.is_smooth
+    has_curvature = loss.has_curvature or loss.can_be_smoothed
     if layout.size <= NEWTON_SIZE and has_curvature and penalty.is_piecewise:
         return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
     if not penalty.is_piecewise:

@@ -108,7 +108,7 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         rows=rows,
         largest_curvature=space.largest_curvature,
         row_curvature=space.row_curvature,
-        smoothing_width=None if spec.loss.is_smooth else spec.loss.typical_width(statistics.label),
+        smoothing_width=spec.loss.typical_width(statistics.label) if spec.loss.can_be_smoothed else None,
     )
     start = _start(spec, layout, statistics)
     task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
 from sparkgd.penalties import ElasticNet, NoPenalty, Penalty, elastic_net
-from sparkgd.solvers.base import CertificateRequest, CompoundRequest, Status
+from sparkgd.solvers.base import CertificateRequest, CompoundRequest, State, Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.rounds import Question, run_round
@@ -79,6 +80,49 @@ def test_converges_with_a_proof(loss, penalty, solver):
     assert objective - outcome.duality_gap <= problem.objective(tighter.coef) <= objective
 
 
+@every_smoother
+def test_resumes_from_a_pickled_state_with_the_same_bits(solver):
+    problem = SmallProblem(HingeLoss(), PROVABLE["elastic net"])
+    task, engine = problem.prepared(SolverSettings(solver), Stopping(100, 1e-6)).task, DriverEngine(problem.blocks())
+
+    def advanced(state: State, rounds: int) -> State:
+        for _ in range(rounds):
+            question = Question(task.objective, task.solver.ask(state), task.weight_sum)
+            state = task.solver.tell(state, run_round(engine, [question])[0].reply)
+        return state
+
+    first = task.solver.start(task.objective.point(task.start))
+    half = pickle.loads(pickle.dumps(advanced(first, 5)))
+    assert half.width < task.solver.width
+    assert pickle.dumps(advanced(half, 4)) == pickle.dumps(advanced(pickle.loads(pickle.dumps(first)), 9))
+
+
+@every_smoother
+def test_held_out_rows_neither_train_nor_enter_the_proof(solver):
+    problem = SmallProblem(HingeLoss(), PROVABLE["l2"])
+    whole = problem.blocks()
+    folds = [(np.arange(block.rows) % 4 == 0).astype(np.uint8) for block in whole]
+    kept = [block.take(np.flatnonzero(fold == 0)) for block, fold in zip(whole, folds, strict=True)]
+    aside = [block.take(np.flatnonzero(fold == 1)) for block, fold in zip(whole, folds, strict=True)]
+    statistics = merge([part for block in kept for part in statistics_of(block).values()])
+
+    def fitted(blocks: list[Block], held_out: int) -> Outcome:
+        spec = TrainingSpec(
+            problem.loss, lambda s, k: problem.penalty, True, False, SolverSettings(solver), Stopping(1000, 1e-6),
+            held_out=held_out,
+        )  # fmt: skip
+        engine = DriverEngine(blocks)
+        return train(engine, [prepare(spec, statistics, 90, engine).task])[0]
+
+    alone = fitted(kept, -1)
+    beside = fitted([replace(block, fold=fold) for block, fold in zip(whole, folds, strict=True)], 1)
+    assert beside.objectives[-1] == pytest.approx(alone.objectives[-1], rel=2e-6)
+    assert beside.duality_gap <= 1e-6 * beside.objectives[-1]
+    losses = [problem.loss.value_and_derivative(b.label, b.features.dot(beside.coef[:-1]) + beside.coef[-1])[0]
+              for b in aside]  # fmt: skip
+    assert beside.held_out_losses[-1] == pytest.approx(np.concatenate(losses).mean(), rel=1e-9)
+
+
 def minimum_by_linear_program(loss: PiecewiseLinearLoss, l1: np.ndarray) -> float:
     """Minimum of mean loss plus ``l1 . |w|``: each row's loss is the largest of three linear functions."""
     features, label = rows(loss)
@@ -127,6 +171,18 @@ def test_a_solver_without_smoothing_names_those_that_work(loss, solver):
     problem = SmallProblem(loss, NoPenalty())
     with pytest.raises(IncompatibleError, match=r"not differentiable\. Solvers that work: .*'newton'"):
         problem.prepared(SolverSettings(solver), Stopping(10, 1e-6))
+
+
+class RoughHinge(HingeLoss):
+    """A loss with a kink of which no smoothing is known."""
+
+    can_be_smoothed = False
+
+
+@pytest.mark.parametrize("solver", ["auto", *SMOOTHERS])
+def test_a_kink_of_which_no_smoothing_is_known_is_refused(solver):
+    with pytest.raises(IncompatibleError, match="the hinge loss is not differentiable"):
+        SmallProblem(RoughHinge(), NoPenalty()).prepared(SolverSettings(solver), Stopping(10, 1e-6))
 
 
 def fit_reference(name: str) -> tuple[Outcome, float]:
