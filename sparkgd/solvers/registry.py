@@ -190,7 +190,7 @@ SOLVERS: dict[str, SolverEntry] = {
         needs_pieces=True,
         takes_kinks=True,
     ),
-    "newton-cg": SolverEntry(lambda _: Scaling.DIAGONAL, lambda _: NewtonCg(), needs_curvature=True),
+    "newton-cg": SolverEntry(lambda _: Scaling.DIAGONAL, lambda _: NewtonCg(), needs_curvature=True, takes_kinks=True),
 }
 """Every solver by the name that users give it."""
 

@@ -105,16 +105,18 @@ class Smoothing(Solver[SmoothingState]):
     def ask(self, state: SmoothingState) -> Request:
         request = self.inner.ask(state.inner)
         assert not isinstance(request, CompoundRequest)
-        current = SmoothedRequest(request, state.width)
-        if isinstance(request, ProductRequest):
-            return CompoundRequest((current,))
-        certificate = CertificateRequest(_points(request), state.width)
-        finer = SmoothedRequest(request, state.next_width)
-        return CompoundRequest((certificate, current, finer, *self._fallback(state)))
+        points = _points(request)
+        next_start = request if isinstance(request, HessianRequest) else GradientRequest(points)
+        return CompoundRequest(
+            (
+                CertificateRequest(points, state.width),
+                SmoothedRequest(request, state.width),
+                SmoothedRequest(next_start, state.next_width),
+                *self._fallback(state),
+            )
+        )
 
     def tell(self, state: SmoothingState, reply: Reply) -> SmoothingState:
-        if len(reply.parts) == 1:
-            return replace(state, inner=self.inner.tell(state.inner, reply.parts[0]))
         certified, current, finer, *fallback = reply.parts
         inner = self.inner.tell(state.inner, current)
         if fallback and inner.ending is None and inner.iteration == state.inner.iteration:
@@ -128,7 +130,7 @@ class Smoothing(Solver[SmoothingState]):
     def _accepted(self, state: SmoothingState, inner: State) -> int:
         """Which of the points asked for the inner solver has moved to."""
         request = self.inner.ask(state.inner)
-        assert isinstance(request, GradientRequest | HessianRequest)
+        assert not isinstance(request, CompoundRequest)
         return int(np.argmin(np.linalg.norm(_points(request) - inner.point, axis=1)))
 
     def _fallback(self, state: SmoothingState) -> tuple[SmoothedRequest, ...]:
@@ -190,7 +192,7 @@ class Smoothing(Solver[SmoothingState]):
         return f"estimated gap {against} at smoothing width {state.width:.3g} (no proof: weights without L2 penalty)"
 
 
-def _points(request: GradientRequest | HessianRequest) -> Array:
+def _points(request: GradientRequest | HessianRequest | ProductRequest) -> Array:
     return request.points if isinstance(request, GradientRequest) else request.point[None, :]
 
 
