@@ -1,0 +1,195 @@
+"""The cluster engine: the driver engine's bits, one job a round, and the same bits after losses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from sparkgd.data import ingest as ingest_module
+from sparkgd.data.ingest import ResidentPacked, ingest
+from sparkgd.engine import cluster as cluster_module
+from sparkgd.engine.cluster import ClusterEngine
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.exceptions import InvalidDataError
+from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.hessian import GramKernel
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.losses import LogisticLoss
+from sparkgd.solvers.sampling import UniformRows
+from tests.support.leftovers import nothing_left
+
+PARTITIONS, ROWS = 13, 200
+LAYOUT = CoefLayout(3)
+POINTS = np.random.default_rng(0).normal(size=(2, 4))
+KERNELS = [
+    GradientKernel(LogisticLoss(), LAYOUT, POINTS),
+    GramKernel(np.zeros(3), np.ones(3)),
+    GradientKernel(LogisticLoss(), LAYOUT, POINTS[:1], sample=UniformRows(1, 1, 50, ROWS)),
+]
+
+
+def row(i: int) -> tuple[list[float], float]:
+    rng = np.random.default_rng(i)
+    return [float(x) for x in rng.normal(size=3)], float(i % 2)
+
+
+def source(spark, change=None, count=None):
+    """The rows in 13 partitions; ``change(index, rows)`` runs on the executors, ``count`` counts the rows read."""
+
+    def read(index, numbers):
+        rows = [row(i) for i in numbers]
+        if count is not None:
+            count.add(len(rows))
+        return rows if change is None else change(index, rows)
+
+    rdd = spark.sparkContext.parallelize(range(ROWS), PARTITIONS).mapPartitionsWithIndex(read)
+    return spark.createDataFrame(rdd, "features array<double>, label double")
+
+
+@pytest.fixture(autouse=True)
+def no_coalescing(monkeypatch):
+    """Keep the 13 partitions, which are more than the session has slots."""
+    monkeypatch.setattr(ingest_module, "_slots", lambda context: None)
+
+
+@contextmanager
+def packed(spark, **options) -> Iterator[ResidentPacked]:
+    with nothing_left(spark):
+        data = ingest(source(spark, **options), "float64", 1 << 40)
+        try:
+            yield data
+        finally:
+            data.release()
+
+
+def assert_same_bits(left, right):
+    for mine, other in zip(left, right, strict=True):
+        for name in ("value", "gradient", "weight", "hessian"):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(other, name), err_msg=name)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_tree_of_any_depth_gives_the_bits_of_the_driver(spark, depth):
+    with packed(spark) as data:
+        driver = DriverEngine(data.blocks(), depth).round(KERNELS)
+        assert_same_bits(ClusterEngine(data, depth).round(KERNELS), driver)
+
+
+def test_large_kernels_are_broadcast_and_the_broadcast_removed(spark, monkeypatch):
+    monkeypatch.setattr(cluster_module, "BROADCAST_BYTES", 10)
+    with packed(spark) as data:
+        assert_same_bits(ClusterEngine(data).round(KERNELS), DriverEngine(data.blocks()).round(KERNELS))
+
+
+def test_partitions_without_rows_are_normal(spark):
+    with packed(spark, change=lambda index, rows: rows if index % 3 == 1 else []) as data:
+        assert sorted(data.partitions) == [1, 4, 7, 10]
+        for depth in (1, 2):
+            assert_same_bits(
+                ClusterEngine(data, depth).round(KERNELS), DriverEngine(data.blocks(), depth).round(KERNELS)
+            )
+
+
+def test_ingest_reads_the_source_once_and_each_round_is_one_job(spark):
+    context, reads = spark.sparkContext, spark.sparkContext.accumulator(0)
+    with packed(spark, count=reads) as data:
+        assert reads.value == ROWS
+        engine = ClusterEngine(data, depth=1)
+        for number in range(5):
+            context.setJobGroup(f"round {number}", "")
+            engine.round(KERNELS)
+            assert len(context.statusTracker().getJobIdsForGroup(f"round {number}")) == 1
+        context.setLocalProperty("spark.jobGroup.id", None)
+        assert reads.value == ROWS
+        data.release()
+        data.release()
+        assert reads.value == ROWS
+
+
+def test_blocks_that_ingest_did_not_ship_are_fetched(spark):
+    with packed(spark) as shipped, packed(spark) as data:
+        left = ingest(source(spark), "float64", 0)
+        try:
+            assert all(part.block is None for part in left.partitions.values())
+            assert all(part.block is not None for part in data.partitions.values())
+            assert [block.first_row for block in left.blocks()] == [block.first_row for block in shipped.blocks()]
+            assert_same_bits(DriverEngine(left.blocks()).round(KERNELS), DriverEngine(data.blocks()).round(KERNELS))
+        finally:
+            left.release()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_lost_block_changes_no_bit(spark, depth):
+    with packed(spark) as data:
+        engine = ClusterEngine(data, depth)
+        before = engine.round(KERNELS)
+        for index in (0, 7):
+            shutil.rmtree(data.partitions[index].handle.path)
+        for _ in range(2):
+            assert_same_bits(engine.round(KERNELS), before)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_lost_handles_change_no_bit(spark, depth):
+    with packed(spark) as data:
+        engine = ClusterEngine(data, depth)
+        before = engine.round(KERNELS)
+        lose_handles(data)
+        for _ in range(2):
+            assert_same_bits(engine.round(KERNELS), before)
+
+
+def lose_handles(data: ResidentPacked) -> None:
+    """What losing every executor does: the handles are computed again."""
+    data.handles.unpersist(blocking=True)
+    data.handles.persist()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("kind", ["other values", "no rows", "first rows", "rows moved"])
+@pytest.mark.parametrize("lost", ["handles", "blocks"])
+def test_a_source_that_changes_is_an_error(spark, tmp_path, depth, kind, lost):
+    if lost == "blocks" and kind == "first rows":
+        return  # a partition without rows has no block to lose
+    marker = str(tmp_path / "changed")
+
+    def change(index, rows):
+        later = os.path.exists(marker)
+        if index != 4:
+            return rows
+        if kind == "first rows":
+            return rows if later else []
+        if not later:
+            return rows
+        return {"no rows": [], "other values": [([9.0, x[1], x[2]], y) for x, y in rows], "rows moved": rows[1:]}[kind]
+
+    with packed(spark, change=change) as data:
+        engine = ClusterEngine(data, depth)
+        engine.round(KERNELS)
+        open(marker, "w").close()
+        if lost == "handles":
+            lose_handles(data)
+        else:
+            shutil.rmtree(data.partitions[4].handle.path)
+        with pytest.raises(InvalidDataError, match=r"the input changed while it was read again.*cache or checkpoint"):
+            engine.round(KERNELS)
+
+
+def test_a_failing_source_leaves_nothing_behind(spark):
+    def fails(index, rows):
+        yield from rows[:5]
+        if index == 11:
+            raise ValueError("row 5 of partition 11")
+
+    with nothing_left(spark), pytest.raises(Exception, match="row 5 of partition 11"):
+        ingest(source(spark, change=fails), "float64", 0)
+
+
+def test_a_failing_kernel_leaves_nothing_behind(spark):
+    with packed(spark) as data, pytest.raises(Exception, match=r"matmul|mismatch|dimension|shape"):
+        ClusterEngine(data).round([GradientKernel(LogisticLoss(), CoefLayout(8), np.zeros((1, 9)))])
