@@ -148,8 +148,13 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
         return {
             "rawPredictionCol": raw_prediction(margin),
             "probabilityCol": array_to_vector(F.array(1.0 - probability, probability)),
-            "predictionCol": (probability > self.getOrDefault("threshold")).cast("double"),
+            "predictionCol": (probability > self._probability_threshold()).cast("double"),
         }
+
+    def _probability_threshold(self) -> float:
+        """``threshold``, or what ``thresholds`` (t0, t1) amount to: t1 / (t0 + t1)."""
+        thresholds = value_or_none(self, "thresholds")
+        return float(thresholds[1] / sum(thresholds) if thresholds else self.getOrDefault("threshold"))
 
     def _to_row(self) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 from pyspark.ml.param import Params
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ModelFormatError
 
@@ -59,6 +60,9 @@ class ModelWriter(MLWriter):
         """Write the directory; called by ``save`` once the path is free."""
         save_metadata(cast(Params, self._model), path, self.sparkSession)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
+        # Python's integers become bigint, which MLlib's reader of the same row refuses.
+        counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}
+        frame = frame.withColumns(counts)
         frame.coalesce(1).write.parquet(os.path.join(path, "data"))
 
 
