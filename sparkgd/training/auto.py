@@ -8,8 +8,11 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import Penalty
 
-NEWTON_SIZE = 512
-"""Coefs up to which a Hessian in every round is cheap."""
+NEWTON_SIZE = 1024
+"""Coefs up to which a Newton system is solved in well under a second."""
+
+NEWTON_WORK = 5e11
+"""Products a round up to which a Hessian is summed: about half a minute of one core."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,25 @@ class Choice:
     reason: str
 
 
-def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout) -> Choice:
+def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:
     """The solver for a problem.
 
     A round over a cluster costs a job's latency, tens of milliseconds, before the first row is read, so what counts is
-    the number of rounds. Newton needs 3 to 15; its Hessian costs ``rows * size^2`` operations a round, little while
-    ``size`` is small. L-BFGS needs 10 to 100 rounds, each at the price of reading the data. A loss with kinks is
-    smoothed, which gives it a curvature and takes 20 to 50 rounds of Newton.
+    the number of rounds. Newton needs 3 to 15, whatever the conditioning and with L1 or bounds as well; a round sums
+    ``rows * K (K + 1) / 2 * (p + 1)^2`` products for K outputs, and the driver solves systems of ``size`` unknowns.
+    L-BFGS needs 10 to 100 rounds, each at the price of reading the data. A loss with kinks is smoothed, which gives it
+    a curvature and takes 20 to 50 rounds of Newton. Groups of weights leave only the methods that need no more than a
+    prox.
     """
-    has_curvature = loss.has_curvature or loss.can_be_smoothed
-    if layout.size <= NEWTON_SIZE and has_curvature and penalty.is_piecewise:
-        return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
     if not penalty.is_piecewise:
         return Choice("nesterov", "the penalty ties weights together in groups: only methods by its prox apply")
-    return Choice("l-bfgs", f"{layout.size} coefs: too many for a Hessian in each round")
+    quasi_newton = "l-bfgs" if penalty.is_smooth else "owlqn"
+    if not (loss.has_curvature or loss.can_be_smoothed):
+        return Choice(quasi_newton, f"the {loss.name} loss has no curvature for Newton's method")
+    if layout.size > NEWTON_SIZE:
+        return Choice(quasi_newton, f"{layout.size} coefs: too many for a Hessian in each round")
+    pairs = layout.num_outputs * (layout.num_outputs + 1) // 2
+    work = rows * pairs * (layout.num_features + 1) ** 2
+    if work > NEWTON_WORK:
+        return Choice(quasi_newton, f"{rows} rows and {layout.size} coefs: {work:.1e} products for each Hessian")
+    return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")

@@ -96,7 +96,7 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
     layout = CoefLayout(len(statistics.mean), spec.loss.num_outputs, spec.fit_intercept, spec.loss.num_scalars)
     penalty = spec.penalty(statistics, layout.num_linear)
     _check_constant(penalty, layout, statistics)
-    choice = _choice(spec, OnWeights(penalty, layout.num_weights, spec.intercept_penalty), layout)
+    choice = _choice(spec, OnWeights(penalty, layout.num_weights, spec.intercept_penalty), layout, rows)
     entry = SOLVERS[choice.name]
     scaling = entry.scaling(spec.solver)
     seconds: list[float] = []
@@ -115,9 +115,9 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
     return Prepared(task, choice, seconds)
 
 
-def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout) -> Choice:
+def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:
     named = Choice(spec.solver.name, "named by the user")
-    choice = choose_solver(spec.loss, penalty, layout) if spec.solver.name == "auto" else named
+    choice = choose_solver(spec.loss, penalty, layout, rows) if spec.solver.name == "auto" else named
     refusal = SOLVERS[choice.name].refusal(spec.loss, penalty)
     if refusal is not None:
         works = ", ".join(repr(name) for name in working_solvers(spec.loss, penalty)) or "none"

@@ -1,0 +1,123 @@
+"""Every reference problem by some solvers: rounds, seconds and the relative gap to the certified optimum.
+
+    python -m benchmarks.reference_problems --solvers auto l-bfgs --skip mnist --output reference_problems.md
+
+Fits run in this process, on the driver engine, with default settings (100 iterations, tol 1e-6) from a cold start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from sparkgd.data.statistics import Statistics, merge, statistics_of
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.exceptions import IncompatibleError
+from sparkgd.kernels import Block
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredHingeLoss, SquaredLoss
+from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.loop import train
+from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.stopping import Stopping
+from tests.support.datasets import SHARED, Problem, all_problems, load
+
+LOSSES: dict[str, type[Loss]] = {
+    "logistic": LogisticLoss,
+    "squared": SquaredLoss,
+    "poisson": PoissonLoss,
+    "hinge": HingeLoss,
+    "sqhinge": SquaredHingeLoss,
+}
+DIVISORS = {("mnist", "multinomial"): 255.0, ("pendigits", "multinomial"): 100.0}
+POSITIVE = {"covtype20k": lambda label: label == 1.0, "hflights": lambda label: label > 15.0}
+PARTITIONS = 3
+
+
+def blocks_of(problem: Problem) -> list[Block]:
+    features, label = load(problem.dataset)
+    values = features.data / DIVISORS.get((problem.dataset, problem.loss), 1.0)
+    if problem.loss in ("logistic", "hinge", "sqhinge"):
+        label = POSITIVE.get(problem.dataset, lambda y: y == y.max())(label).astype(np.float64)
+    columns = features.shape[1]
+    is_dense = len(values) > 0.5 * features.shape[0] * columns
+    blocks = []
+    for rows in np.array_split(np.arange(len(label)), PARTITIONS):
+        start, stop = features.indptr[rows[0]], features.indptr[rows[-1] + 1]
+        indptr = (features.indptr[rows[0] : rows[-1] + 2] - start).astype(np.int64)
+        part = CsrFeatures(values[start:stop], features.indices[start:stop], indptr, columns)
+        packed = DenseFeatures(part.dense()) if is_dense else part
+        blocks.append(Block(packed, label[rows], np.ones(len(rows)), first_row=int(rows[0])))
+    return blocks
+
+
+def penalty_of(problem: Problem, statistics: Statistics, outputs: int) -> Penalty:
+    scale = statistics.deviation() if problem.standardization else np.ones(len(statistics.mean))
+    divisor = statistics.label_deviation() if "mllib_linreg" in problem.id else 1.0
+    l1 = problem.reg * problem.alpha * scale
+    return ElasticNet(np.tile(l1, outputs), np.tile(problem.reg * (1.0 - problem.alpha) * scale**2 / divisor, outputs))
+
+
+def spec_of(problem: Problem, statistics: Statistics, solver: str) -> TrainingSpec:
+    is_multinomial = problem.loss == "multinomial"
+    loss = MultinomialLoss(int(statistics.label_high) + 1) if is_multinomial else LOSSES[problem.loss]()
+    return TrainingSpec(
+        loss,
+        lambda known, outputs: penalty_of(problem, known, outputs),
+        problem.intercept,
+        problem.standardization,
+        SolverSettings(solver),
+        Stopping(100, 1e-6),
+    )
+
+
+def row_of(problem: Problem, solver: str, blocks: list[Block], statistics: Statistics) -> str:
+    engine, began = DriverEngine(blocks), time.perf_counter()
+    try:
+        prepared = prepare(spec_of(problem, statistics, solver), statistics, sum(b.rows for b in blocks), engine)
+    except IncompatibleError as error:
+        return f"| {problem.id} | {solver} | - | - | - | refused: {str(error).split(': ')[1]} |"
+    outcome = train(engine, [prepared.task])[0]
+    seconds = time.perf_counter() - began
+    gap = (outcome.objectives[-1] - problem.objective) / abs(problem.objective)
+    name = solver if solver == prepared.choice.name else f"{solver}: {prepared.choice.name}"
+    rounds = len(prepared.seconds) + len(outcome.seconds)
+    return f"| {problem.id} | {name} | {rounds} | {seconds:.2f} | {gap:.1e} | {outcome.ending.status.value} |"
+
+
+def rows(solvers: list[str], skip: list[str]) -> Iterator[str]:
+    known = [p for p in all_problems() if p.loss == "multinomial" or p.loss in LOSSES]
+    present = [p for p in known if p.dataset not in skip and any(SHARED.glob(f"{p.dataset}.*svm.?z"))]
+    for _, group in groupby(present, key=lambda p: (p.dataset, p.loss)):
+        problems = list(group)
+        blocks = blocks_of(problems[0])
+        statistics = merge([part for block in blocks for part in statistics_of(block).values()])
+        for problem in problems:
+            for solver in solvers:
+                yield row_of(problem, solver, blocks, statistics)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--solvers", nargs="+", default=["auto", "l-bfgs"])
+    parser.add_argument("--skip", nargs="*", default=[], help="data sets to leave out")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    lines = ["| problem | solver | rounds | seconds | relative gap | status |", "|---|---|---|---|---|---|"]
+    print("\n".join(lines))
+    for line in rows(options.solvers, options.skip):
+        print(line, flush=True)
+        lines.append(line)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text("# Reference problems\n\n" + __doc__ + "\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
