@@ -23,7 +23,8 @@ class Stopping:
     Converged when one of these holds, with F the objective, F_0 its first value and ``tol`` > 0:
 
     - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(max(|F|, |F_0|))``. Both
-      sides scale alike when labels and predictions are multiplied by a constant;
+      sides scale alike when labels and predictions are multiplied by a constant. A gap known to exceed ``tol * |F|``
+      overrules it;
     - the solver's estimate of the gap <= ``tol * |F| / 10``;
     - F has at most ``0.02 * tol * |F|`` left to fall. If it fell by a, then by b in the last two windows of 10
       iterations, a geometric series leaves ``b^2 / (a - b)``; no less than b is believed.
@@ -71,7 +72,9 @@ class Stopping:
             return None
         current = objectives[-1]
         limit = self.gradient_limit(objectives)
-        if state.residual <= limit:
+        # A small gradient proves little of an objective near zero: a solver that knows its gap has the last word.
+        far = state.gap > self.tol * max(abs(current), 1e-9 * abs(objectives[0]))
+        if state.residual <= limit and not far:
             return f"gradient norm {state.residual:.3g} <= {limit:.3g}"
         limit = 0.1 * self.tol * abs(current)
         if state.gap <= limit:

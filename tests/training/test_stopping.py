@@ -40,6 +40,11 @@ def test_the_gradient_test_does_not_depend_on_the_unit_of_the_label(factor):
         assert here is status(state=replace(STATE, residual=residual))
 
 
+def test_a_known_gap_overrules_a_small_gradient():
+    assert status(state=replace(STATE, residual=0.0, gap=1.1e-4)) is None
+    assert status(state=replace(STATE, residual=0.0, gap=0.9e-4)) is Status.CONVERGED
+
+
 def test_gap():
     assert status(state=replace(STATE, gap=0.9e-5)) is Status.CONVERGED
     assert status(state=replace(STATE, gap=1.1e-5)) is None
