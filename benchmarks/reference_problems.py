@@ -91,9 +91,10 @@ def row_of(problem: Problem, solver: str, blocks: list[Block], statistics: Stati
     return f"| {problem.id} | {name} | {rounds} | {seconds:.2f} | {gap:.1e} | {outcome.ending.status.value} |"
 
 
-def rows(solvers: list[str], skip: list[str]) -> Iterator[str]:
+def rows(solvers: list[str], only: list[str] | None, skip: list[str]) -> Iterator[str]:
     known = [p for p in all_problems() if p.loss == "multinomial" or p.loss in LOSSES]
-    present = [p for p in known if p.dataset not in skip and any(SHARED.glob(f"{p.dataset}.*svm.?z"))]
+    wanted = [p for p in known if p.dataset not in skip and (only is None or p.dataset in only)]
+    present = [p for p in wanted if any(SHARED.glob(f"{p.dataset}.*svm.?z"))]
     for _, group in groupby(present, key=lambda p: (p.dataset, p.loss)):
         problems = list(group)
         blocks = blocks_of(problems[0])
@@ -106,12 +107,13 @@ def rows(solvers: list[str], skip: list[str]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--solvers", nargs="+", default=["auto", "l-bfgs"])
+    parser.add_argument("--only", nargs="*", help="data sets to take; default: all")
     parser.add_argument("--skip", nargs="*", default=[], help="data sets to leave out")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     lines = ["| problem | solver | rounds | seconds | relative gap | status |", "|---|---|---|---|---|---|"]
     print("\n".join(lines))
-    for line in rows(options.solvers, options.skip):
+    for line in rows(options.solvers, options.only, options.skip):
         print(line, flush=True)
         lines.append(line)
     if options.output:

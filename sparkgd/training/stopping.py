@@ -15,6 +15,9 @@ WINDOW = 10
 OBJECTIVE_FACTOR = 0.02
 """The objective's tolerance is this fraction of ``tol``: how far it still has to fall is only extrapolated."""
 
+NEGLIGIBLE = 1e-8
+"""Share of its first value below which an objective is not told from zero."""
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -22,9 +25,9 @@ class Stopping:
 
     Converged when one of these holds, with F the objective, F_0 its first value and ``tol`` > 0:
 
-    - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(max(|F|, |F_0|))``. Both
-      sides scale alike when labels and predictions are multiplied by a constant. A gap known to exceed ``tol * |F|``
-      overrules it;
+    - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(|F|)``, or for an F near
+      zero ``tol * sqrt(1e-8 |F_0|)``. Both sides scale alike when labels and predictions are multiplied by a constant.
+      A gap known to exceed ``tol * |F|`` overrules it;
     - the solver's estimate of the gap <= ``tol * |F| / 10``;
     - F has at most ``0.02 * tol * |F|`` left to fall. If it fell by a, then by b in the last two windows of 10
       iterations, a geometric series leaves ``b^2 / (a - b)``; no less than b is believed.
@@ -65,7 +68,7 @@ class Stopping:
 
     def gradient_limit(self, objectives: Sequence[float]) -> float:
         """The residual at which the fit has converged."""
-        return self.tol * float(np.sqrt(max(abs(objectives[-1]), abs(objectives[0]))))
+        return self.tol * float(np.sqrt(max(abs(objectives[-1]), NEGLIGIBLE * abs(objectives[0]))))
 
     def _converged(self, state: State, objectives: Sequence[float]) -> str | None:
         if self.tol <= 0.0:
@@ -73,7 +76,7 @@ class Stopping:
         current = objectives[-1]
         limit = self.gradient_limit(objectives)
         # A small gradient proves little of an objective near zero: a solver that knows its gap has the last word.
-        far = state.gap > self.tol * max(abs(current), 1e-9 * abs(objectives[0]))
+        far = state.gap > self.tol * max(abs(current), NEGLIGIBLE * abs(objectives[0]))
         if state.residual <= limit and not far:
             return f"gradient norm {state.residual:.3g} <= {limit:.3g}"
         limit = 0.1 * self.tol * abs(current)
