@@ -59,7 +59,8 @@ class Statistics:
     def __add__(self, other: Statistics) -> Statistics:
         weight = self.weight + other.weight
         share = other.weight / weight if weight > 0.0 else 0.0
-        step, label_step = other.mean - self.mean, other.label_mean - self.label_mean
+        with np.errstate(invalid="ignore"):  # infinite values are counted as problems, not warned about
+            step, label_step = other.mean - self.mean, other.label_mean - self.label_mean
         return Statistics(
             rows=self.rows + other.rows,
             weight=weight,
