@@ -30,12 +30,13 @@ class Sums:
         Sum of ``weight * d2 loss / d coef2`` at the one point.
     product : ndarray (q, s)
         Hessian sum times each of q directions.
-    coef : ndarray (m, s)
-        Sum of ``weight * coef`` over the partitions' local results.
     dual_height : ndarray (m, 2)
         Sum of ``weight * (a z - l*(y, a))`` over rows with dual variable a > 0, and over rows with a < 0.
     dual_slope : ndarray (m, 2, s)
         Sum of ``weight * a * d z / d coef`` over the same rows.
+    move, information : ndarray (s,)
+        Sum of ``information * move`` over the partitions' local epochs, and of ``information``: how much a partition
+        knows of each entry of the coef (see `sparkgd.kernels.local`).
     """
 
     value: Array | None = None
@@ -45,9 +46,10 @@ class Sums:
     held_out_weight: Array | None = None
     hessian: Array | None = None
     product: Array | None = None
-    coef: Array | None = None
     dual_height: Array | None = None
     dual_slope: Array | None = None
+    move: Array | None = None
+    information: Array | None = None
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(_add(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))

@@ -7,7 +7,7 @@ Notation (the same in every loss): ``y`` label, ``z`` raw prediction (``x . weig
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from sparkgd.exceptions import InvalidParamError
 
 Array = npt.NDArray[np.float64]
+
+RowDerivative = Callable[[float, float, Array, Array], None]
+"""``f(parameter, label, raw_prediction, out)``: one row's derivative, written to ``out``."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,15 @@ class Loss(ABC):
         Whether `curvature` is available, as `newton` and `newton-cg` need.
     is_convex : bool
         Whether the loss is convex in the raw prediction, for every label.
+    row_derivative : callable or None
+        The derivative (or a subgradient) of one row, in plain arithmetic that numba can compile: a function of
+        `row_parameter`, label and raw prediction (K,) that fills an array (K,). The local solvers need it.
     """
 
     is_smooth: ClassVar[bool] = True
     can_be_smoothed: ClassVar[bool] = False
     is_convex: ClassVar[bool] = True
+    row_derivative: ClassVar[RowDerivative | None] = None
 
     @property
     @abstractmethod
@@ -120,6 +127,11 @@ class Loss(ABC):
     def num_outputs(self) -> int:
         """Raw predictions per row."""
         return 1
+
+    @property
+    def row_parameter(self) -> float:
+        """The loss's setting that `row_derivative` needs."""
+        return 0.0
 
     @property
     def num_scalars(self) -> int:

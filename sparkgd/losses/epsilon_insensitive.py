@@ -7,8 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelSummary, check_setting
+from sparkgd.losses.base import Array, LabelSummary, RowDerivative, check_setting
 from sparkgd.losses.piecewise_linear import PiecewiseLinearLoss
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """The sign of the residual where it is larger than ``parameter``."""
+    residual = raw_prediction[0] - label
+    out[0] = 1.0 if residual > parameter else (-1.0 if residual < -parameter else 0.0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,12 @@ class EpsilonInsensitiveLoss(PiecewiseLinearLoss):
 
     epsilon: float = 0.1
     name: ClassVar[str] = "epsilonInsensitive"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     dual_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    @property
+    def row_parameter(self) -> float:
+        return self.epsilon
 
     def __post_init__(self) -> None:
         check_setting(0.0 <= self.epsilon < np.inf, self.name, "epsilon", self.epsilon, "zero or above")

@@ -7,7 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelSummary, Loss, check_setting
+from sparkgd.losses.base import Array, LabelSummary, Loss, RowDerivative, check_setting
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """The residual ``z - y``, clipped to ``parameter``."""
+    out[0] = max(min(raw_prediction[0] - label, parameter), -parameter)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,12 @@ class HuberLoss(Loss):
 
     epsilon: float = 1.35
     name: ClassVar[str] = "huber"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     curvature_bound: ClassVar[float | None] = 1.0
+
+    @property
+    def row_parameter(self) -> float:
+        return self.epsilon
 
     def __post_init__(self) -> None:
         check_setting(0.0 < self.epsilon < np.inf, self.name, "epsilon", self.epsilon, "positive")

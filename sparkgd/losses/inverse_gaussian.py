@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelRange
+from sparkgd.losses.base import Array, LabelRange, RowDerivative
 from sparkgd.losses.log_link import LogLinkLoss
 from sparkgd.losses.numerics import exp
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``e^-z (1 - y e^-z)``"""
+    inverse = math.exp(min(-raw_prediction[0], 350.0))
+    out[0] = inverse * (1.0 - label * inverse)
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class InverseGaussianLoss(LogLinkLoss):
     """``l(y, z) = y e^-2z / 2 - e^-z`` for positive labels with mean ``e^z`` and variance its cube; not convex."""
 
     name: ClassVar[str] = "inverseGaussian"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     label_range: ClassVar[LabelRange] = LabelRange(0.0, low_open=True)
     is_convex: ClassVar[bool] = False
 

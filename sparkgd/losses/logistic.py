@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss
+from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, RowDerivative
 from sparkgd.losses.numerics import TINY, sigmoid_slope, softplus_and_sigmoid
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``1 / (1 + e^-z) - y``"""
+    decay = exp(-abs(raw_prediction[0]))
+    out[0] = (1.0 if raw_prediction[0] >= 0.0 else decay) / (1.0 + decay) - label
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,7 @@ class LogisticLoss(Loss):
     """``l(y, z) = log(1 + e^z) - y z`` for labels 0 and 1: the negative log likelihood of a Bernoulli label."""
 
     name: ClassVar[str] = "logistic"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     label_range: ClassVar[LabelRange] = LabelRange(0.0, 1.0, integer=True)
     curvature_bound: ClassVar[float | None] = 0.25
 

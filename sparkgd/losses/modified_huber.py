@@ -7,7 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss
+from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, RowDerivative
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``-2 s min(max(0, 1 - s z), 2)``"""
+    sign = 2.0 * label - 1.0
+    out[0] = -2.0 * sign * min(max(1.0 - sign * raw_prediction[0], 0.0), 2.0)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class ModifiedHuberLoss(Loss):
     """
 
     name: ClassVar[str] = "modifiedHuber"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     label_range: ClassVar[LabelRange] = LabelRange(0.0, 1.0, integer=True)
     curvature_bound: ClassVar[float | None] = 2.0
 

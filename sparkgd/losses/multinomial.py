@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, check_setting
+from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, RowDerivative, check_setting
 
 EPS = float(np.finfo(float).eps)
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``softmax(z) - 1[k = y]``"""
+    largest, total = raw_prediction[0], 0.0
+    for k in range(len(raw_prediction)):
+        largest = max(largest, raw_prediction[k])
+    for k in range(len(raw_prediction)):
+        out[k] = exp(raw_prediction[k] - largest)
+        total += out[k]
+    for k in range(len(raw_prediction)):
+        out[k] /= total
+    out[int(label)] -= 1.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class MultinomialLoss(Loss):
 
     num_classes: int
     name: ClassVar[str] = "multinomial"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     curvature_bound: ClassVar[float | None] = 0.5
 
     def __post_init__(self) -> None:

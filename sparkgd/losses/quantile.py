@@ -8,8 +8,14 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import ndtri
 
-from sparkgd.losses.base import Array, LabelSummary, check_setting
+from sparkgd.losses.base import Array, LabelSummary, RowDerivative, check_setting
 from sparkgd.losses.piecewise_linear import PiecewiseLinearLoss
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``-q`` below the label, ``1 - q`` above it; q is ``parameter``."""
+    residual = label - raw_prediction[0]
+    out[0] = -parameter if residual > 0.0 else (1.0 - parameter if residual < 0.0 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class QuantileLoss(PiecewiseLinearLoss):
 
     quantile: float = 0.5
     name: ClassVar[str] = "quantile"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
+
+    @property
+    def row_parameter(self) -> float:
+        return self.quantile
 
     def __post_init__(self) -> None:
         check_setting(0.0 < self.quantile < 1.0, self.name, "quantile", self.quantile, "strictly between 0 and 1")

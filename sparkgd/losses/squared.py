@@ -7,7 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelSummary, Loss
+from sparkgd.losses.base import Array, LabelSummary, Loss, RowDerivative
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``z - y``"""
+    out[0] = raw_prediction[0] - label
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class SquaredLoss(Loss):
     """``l(y, z) = (y - z)^2 / 2``, the loss of least squares."""
 
     name: ClassVar[str] = "squared"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     curvature_bound: ClassVar[float | None] = 1.0
 
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:

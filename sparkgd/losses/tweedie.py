@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from sparkgd.losses.base import Array, LabelRange, Loss, check_setting
+from sparkgd.losses.base import Array, LabelRange, Loss, RowDerivative, check_setting
 from sparkgd.losses.gamma import GammaLoss
 from sparkgd.losses.inverse_gaussian import InverseGaussianLoss
 from sparkgd.losses.log_link import LogLinkLoss
 from sparkgd.losses.numerics import exp
 from sparkgd.losses.poisson import PoissonLoss
+
+
+def row_derivative(parameter: float, label: float, raw_prediction: Array, out: Array) -> None:
+    """``e^((2-p)z) - y e^((1-p)z)``; p is ``parameter``."""
+    z = raw_prediction[0]
+    out[0] = math.exp(min((2.0 - parameter) * z, 700.0)) - label * math.exp(min((1.0 - parameter) * z, 700.0))
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,15 @@ class TweedieLoss(LogLinkLoss):
 
     power: float = 1.5
     name: ClassVar[str] = "tweedie"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     label_range: ClassVar[LabelRange] = LabelRange(0.0)
 
     def __post_init__(self) -> None:
         check_setting(1.0 < self.power < 2.0, self.name, "power", self.power, "strictly between 1 and 2")
+
+    @property
+    def row_parameter(self) -> float:
+        return self.power
 
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
         drop, rise = self._terms(label, raw_prediction)
@@ -65,11 +77,16 @@ class HeavyTweedieLoss(LogLinkLoss):
 
     power: float = 3.0
     name: ClassVar[str] = "tweedie"
+    row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     label_range: ClassVar[LabelRange] = LabelRange(0.0, low_open=True)
     is_convex: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_setting(2.0 < self.power < np.inf, self.name, "power", self.power, "above 2")
+
+    @property
+    def row_parameter(self) -> float:
+        return self.power
 
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
         scale, ratio = exp((2.0 - self.power) * raw_prediction), label * exp(-raw_prediction)
