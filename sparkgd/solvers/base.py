@@ -76,6 +76,35 @@ class ProductRequest:
 
 
 @dataclass(frozen=True)
+class EpochRequest:
+    """Local epochs: stochastic steps over the rows of each partition, all from ``point`` (n,).
+
+    Attributes
+    ----------
+    point : ndarray (n,)
+    first_step, last_step : float
+        Step sizes fall geometrically from one to the other within an epoch.
+    epochs : int
+        How often each partition goes over its rows.
+    seed, round : int
+        They decide the order of the rows.
+    damping : float
+        Typical curvature of the loss: rows with large features take smaller steps.
+    anchor_gradient : ndarray (n,) or None
+        Gradient of f at ``point``, for variance reduction.
+    """
+
+    point: Array
+    first_step: float
+    last_step: float
+    epochs: int = 1
+    seed: int = 0
+    round: int = 0
+    damping: float = 1.0
+    anchor_gradient: Array | None = None
+
+
+@dataclass(frozen=True)
 class CertificateRequest:
     """A `Certificate` for each row of ``points`` (m, n), dual variables from the loss smoothed to ``width``."""
 
@@ -95,10 +124,10 @@ class SmoothedRequest:
 class CompoundRequest:
     """Several requests in one round, answered by as many ``Reply.parts``."""
 
-    parts: tuple[CertificateRequest | SmoothedRequest, ...]
+    parts: tuple[GradientRequest | EpochRequest | CertificateRequest | SmoothedRequest, ...]
 
 
-Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest | CompoundRequest
+Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest | EpochRequest | CompoundRequest
 
 
 @dataclass(frozen=True)
@@ -132,6 +161,8 @@ class Reply:
     hessian : ndarray (n, n) or None
     products : ndarray (q, n) or None
     certificate : Certificate or None
+    local_point : ndarray (n,) or None
+        Where local epochs led, averaged over the partitions.
     parts : tuple of Reply
         Of a compound request.
     """
@@ -141,6 +172,7 @@ class Reply:
     hessian: Array | None = None
     products: Array | None = None
     certificate: Certificate | None = None
+    local_point: Array | None = None
     parts: tuple[Reply, ...] = ()
 
 
@@ -206,6 +238,11 @@ class Solver(ABC, Generic[StateT]):
     @abstractmethod
     def tell(self, state: StateT, reply: Reply) -> StateT:
         """State after the round."""
+
+    def settled(self, state: StateT, reply: Reply) -> StateT:
+        """The state to end with; ``reply`` has value and gradient at the point of a stochastic solver's last state."""
+        gradient = reply.gradients[0]
+        return replace(state, value=float(reply.values[0]), gradient=gradient, residual=float(np.linalg.norm(gradient)))
 
 
 def ended(state: StateT, status: Status, reason: str) -> StateT:

@@ -17,6 +17,8 @@ from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Solver
 from sparkgd.solvers.gd import GradientDescent
 from sparkgd.solvers.lbfgs import Lbfgs
+from sparkgd.solvers.local_sgd import LocalSgd
+from sparkgd.solvers.local_svrg import LocalSvrg
 from sparkgd.solvers.nesterov import Nesterov
 from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.newton_cg import NewtonCg
@@ -48,6 +50,7 @@ class SolverSettings:
     momentum: float = 0.0
     batch_size: int | None = None
     fraction: float = 1.0
+    local_epochs: int = 1
     seed: int = 0
     tol: float = 1e-6
 
@@ -66,6 +69,8 @@ class SolverContext:
         Upper bound of the Hessian's largest eigenvalue in solver coordinates.
     row_curvature : float
         Typical largest eigenvalue of one row's Hessian in solver coordinates.
+    loss_curvature : float
+        Typical second derivative of the loss.
     smoothing_width : float or None
         To begin with, for a loss with kinks; None for a smooth one.
     """
@@ -75,6 +80,7 @@ class SolverContext:
     rows: int = 0
     largest_curvature: float = 1.0
     row_curvature: float = 1.0
+    loss_curvature: float = 1.0
     smoothing_width: float | None = None
 
 
@@ -95,6 +101,9 @@ class SolverEntry:
         Whether the rough part must be piecewise linear: L1 and bounds are, groups are not.
     takes_kinks : bool
         Whether it handles losses with kinks, by `Smoothing`.
+    is_local : bool
+        Whether it steps row by row on the executors: the loss must have a `row_derivative`, and kinks do no harm if
+        ``takes_kinks``.
     """
 
     scaling: Callable[[SolverSettings], Scaling]
@@ -103,9 +112,12 @@ class SolverEntry:
     takes_rough: bool = False
     needs_pieces: bool = False
     takes_kinks: bool = False
+    is_local: bool = False
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
+        if self.is_local and type(loss).row_derivative is None:
+            return f"the {loss.name} loss has no derivative for single rows"
         if not loss.is_smooth and not (self.takes_kinks and loss.can_be_smoothed):
             return f"the {loss.name} loss is not differentiable"
         if self.needs_curvature and loss.is_smooth and not loss.has_curvature:
@@ -164,10 +176,26 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
     return StochasticGradientDescent(batches, schedule, settings.momentum, settings.tol, context.penalty)
 
 
+def _local_step(context: SolverContext) -> float:
+    return context.settings.step_size or 1.0 / context.row_curvature
+
+
+def _local_sgd(context: SolverContext) -> Solver[Any]:
+    settings = context.settings
+    return LocalSgd(_local_step(context), settings.local_epochs, settings.seed, context.loss_curvature)
+
+
+def _local_svrg(context: SolverContext) -> Solver[Any]:
+    settings = context.settings
+    return LocalSvrg(_local_step(context), settings.local_epochs, settings.seed, context.loss_curvature)
+
+
 SOLVERS: dict[str, SolverEntry] = {
     "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
     "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
     "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
+    "localSGD": SolverEntry(_step_scaling, _local_sgd, takes_kinks=True, is_local=True),
+    "localSVRG": SolverEntry(_step_scaling, _local_svrg, is_local=True),
     "l-bfgs": SolverEntry(
         lambda _: Scaling.FULL,
         lambda context: Lbfgs(penalty=context.penalty),
@@ -198,7 +226,7 @@ SOLVERS: dict[str, SolverEntry] = {
 def build_solver(name: str, context: SolverContext) -> Solver[Any]:
     """The solver of that name, smoothing the loss if it has kinks."""
     solver = SOLVERS[name].build(context)
-    if context.smoothing_width is None:
+    if context.smoothing_width is None or SOLVERS[name].is_local:
         return solver
     return Smoothing(solver, context.smoothing_width, context.settings.tol, context.penalty)
 

@@ -14,6 +14,7 @@ from sparkgd.solvers.base import (
     CertificateRequest,
     CompoundRequest,
     Ending,
+    EpochRequest,
     GradientRequest,
     HessianRequest,
     ProductRequest,
@@ -104,7 +105,7 @@ class Smoothing(Solver[SmoothingState]):
 
     def ask(self, state: SmoothingState) -> Request:
         request = self.inner.ask(state.inner)
-        assert not isinstance(request, CompoundRequest)
+        assert not isinstance(request, CompoundRequest | EpochRequest)
         points = _points(request)
         next_start = request if isinstance(request, HessianRequest) else GradientRequest(points)
         return CompoundRequest(

@@ -144,6 +144,11 @@ class _Run:
             )
             self.state = replace(state, ending=ending)
 
+    def settle(self, answer: Answer, evaluated: Array) -> None:
+        """Take the true values at a stochastic solver's result."""
+        self.state = self.task.solver.settled(replace(self.state, point=evaluated), answer.reply)
+        self.coef = self.task.objective.raw_coef(self.state.point)
+
     def end(self, status: Status, reason: str) -> None:
         """End the run from outside, unless it has ended already."""
         if self.state.ending is None:
@@ -251,8 +256,8 @@ def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
     ]
     answers = run_round(engine, questions, f"{finished[0].task.name}: final evaluation")
     for run, point, answer in zip(finished, points, answers, strict=True):
-        value, gradient = float(answer.reply.values[0]), answer.reply.gradients[0]
-        run.objectives.append(run.task.objective.total(value, point))
-        run.gradient_norms.append(float(np.linalg.norm(gradient)))
+        run.settle(answer, point)
+        run.objectives.append(run.task.objective.total(run.state.value, run.state.point))
+        run.gradient_norms.append(run.state.residual)
         run.held_out_losses.append(answer.held_out_loss(point))
         run.seconds.append(time.perf_counter() - began)

@@ -16,6 +16,7 @@ from sparkgd.kernels.hessian import HessianKernel, ProductKernel
 from sparkgd.solvers.base import (
     CertificateRequest,
     CompoundRequest,
+    EpochRequest,
     GradientRequest,
     HessianRequest,
     ProductRequest,
@@ -23,6 +24,7 @@ from sparkgd.solvers.base import (
     Request,
     SmoothedRequest,
 )  # fmt: skip
+from sparkgd.training.epochs import epoch_kernel, epoch_reply
 from sparkgd.training.objective import Objective
 
 Array = npt.NDArray[np.float64]
@@ -44,7 +46,7 @@ class Engine(Protocol):
         ...
 
 
-Part: TypeAlias = GradientRequest | HessianRequest | ProductRequest | CertificateRequest
+Part: TypeAlias = GradientRequest | HessianRequest | ProductRequest | EpochRequest | CertificateRequest
 """A request that one kernel answers."""
 
 
@@ -113,12 +115,12 @@ def _items(question: Question) -> list[_Item]:
     return [_item(question, part) for part in request.parts]
 
 
-def _item(question: Question, part: CertificateRequest | SmoothedRequest) -> _Item:
+def _item(question: Question, part: Part | SmoothedRequest) -> _Item:
     objective = question.objective
     match part:
         case SmoothedRequest(request, width):
             return _Item(objective.smoothed(width), request, question.weight_sum)
-        case CertificateRequest():
+        case _:
             return _Item(objective, part, question.weight_sum)
 
 
@@ -159,6 +161,8 @@ def _kernel(group: list[_Item]) -> Kernel:
             return HessianKernel(loss, layout, to_raw(point), objective.held_out)
         case ProductRequest(point, directions):
             return ProductKernel(loss, layout, to_raw(point), to_raw(directions), objective.held_out)
+        case EpochRequest():
+            return epoch_kernel(objective, request)
         case GradientRequest(_, sample):
             return GradientKernel(loss, layout, *_joined(group), sample)
         case CertificateRequest(_, width):
@@ -185,6 +189,8 @@ def _answers(group: list[_Item], sums: Sums) -> list[Answer]:
             return [_answer(objective.hessian_reply(point, sums), point[None, :], sums)]
         case ProductRequest(point, directions):
             return [_answer(objective.product_reply(point, directions, sums), point[None, :], sums)]
+        case EpochRequest(point):
+            return [_answer(epoch_reply(objective, point, sums), point[None, :], sums)]
         case GradientRequest() | CertificateRequest():
             parts = _split(sums, [len(_points(item)) for item in group])
             return [

@@ -108,6 +108,7 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         rows=rows,
         largest_curvature=space.largest_curvature,
         row_curvature=space.row_curvature,
+        loss_curvature=spec.loss.typical_curvature(statistics.label),
         smoothing_width=spec.loss.typical_width(statistics.label) if spec.loss.can_be_smoothed else None,
     )
     start = _start(spec, layout, statistics)
@@ -196,6 +197,14 @@ def _preconditioner(
     center = statistics.mean if spec.is_centred else np.zeros(columns)
     scale = _inverse(np.sqrt(curvature * moment + l2), _constant(statistics))
     return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
+
+
+def _row_curvature(curvature: float, coordinates: Coordinates, statistics: Statistics) -> float:
+    """Mean of a row's largest curvature: the loss's times the squared length of the row, in solver coordinates."""
+    if not isinstance(coordinates, Diagonal):
+        return float(len(statistics.mean) + 1)
+    moments = statistics.deviation(ddof=0) ** 2 + (statistics.mean - coordinates.center) ** 2
+    return curvature * float(moments @ coordinates.scale**2 + coordinates.intercept_scale**2)
 
 
 def _allowed(penalty: Penalty, scale: Array, layout: CoefLayout) -> Array:
