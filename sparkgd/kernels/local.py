@@ -120,7 +120,7 @@ class EpochKernel:
         relative = weight / weight[rows].mean()
         for epoch in range(self.steps.epochs):
             weights, intercepts = self._epoch(block, relative, self._order(rows, block, epoch), weights, intercepts)
-        move = weights - start_weights
+        move = np.where(self.frame.scale[:, None] > 0.0, weights - start_weights, 0.0)
         centred_move = intercepts - start_intercepts + self.frame.center @ move
         information = self._information(block, weight)
         return Sums(move=information * self.layout.pack(move.T, centred_move), information=information)

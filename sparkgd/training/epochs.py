@@ -41,7 +41,7 @@ def epoch_reply(objective: Objective, point: Array, sums: Sums) -> Reply:
     known = np.where(sums.information > 0.0, sums.information, 1.0)
     factor = _diagonal(objective).factor
     move = sums.move / known / np.where(factor > 0.0, factor, 1.0)
-    return Reply(np.empty(0), np.empty((0, 0)), local_point=point + np.where(factor > 0.0, move, 0.0))
+    return Reply(np.empty(0), np.empty((0, 0)), local_point=point + move)
 
 
 def _centred_loss_gradient(objective: Objective, request: EpochRequest) -> Array | None:
