@@ -102,8 +102,9 @@ class SolverEntry:
     takes_kinks : bool
         Whether it handles losses with kinks, by `Smoothing`.
     is_local : bool
-        Whether it steps row by row on the executors: the loss must have a `row_derivative`, and kinks do no harm if
-        ``takes_kinks``.
+        Whether it steps row by row on the executors: the loss must have a `row_derivative`.
+    takes_subgradients : bool
+        Whether it does without smoothing of kinks, content with subgradients.
     """
 
     scaling: Callable[[SolverSettings], Scaling]
@@ -113,12 +114,14 @@ class SolverEntry:
     needs_pieces: bool = False
     takes_kinks: bool = False
     is_local: bool = False
+    takes_subgradients: bool = False
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
         if self.is_local and type(loss).row_derivative is None:
             return f"the {loss.name} loss has no derivative for single rows"
-        if not loss.is_smooth and not (self.takes_kinks and loss.can_be_smoothed):
+        is_handled = self.takes_subgradients or (self.takes_kinks and loss.can_be_smoothed)
+        if not loss.is_smooth and not is_handled:
             return f"the {loss.name} loss is not differentiable"
         if self.needs_curvature and loss.is_smooth and not loss.has_curvature:
             return f"the {loss.name} loss has no curvature"
@@ -194,7 +197,7 @@ SOLVERS: dict[str, SolverEntry] = {
     "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
     "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
     "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
-    "localSGD": SolverEntry(_step_scaling, _local_sgd, takes_kinks=True, is_local=True),
+    "localSGD": SolverEntry(_step_scaling, _local_sgd, is_local=True, takes_subgradients=True),
     "localSVRG": SolverEntry(_step_scaling, _local_svrg, is_local=True),
     "l-bfgs": SolverEntry(
         lambda _: Scaling.FULL,
@@ -226,7 +229,7 @@ SOLVERS: dict[str, SolverEntry] = {
 def build_solver(name: str, context: SolverContext) -> Solver[Any]:
     """The solver of that name, smoothing the loss if it has kinks."""
     solver = SOLVERS[name].build(context)
-    if context.smoothing_width is None or SOLVERS[name].is_local:
+    if context.smoothing_width is None or not SOLVERS[name].takes_kinks:
         return solver
     return Smoothing(solver, context.smoothing_width, context.settings.tol, context.penalty)
 

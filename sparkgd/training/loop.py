@@ -133,8 +133,8 @@ class _Run:
             reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
-        best = min((loss for loss in self.held_out_losses if not np.isnan(loss)), default=np.nan)
-        if not task.stopping.patience or np.isnan(best):
+        best = self._best_held_out
+        if best is None:
             self.coef = task.objective.raw_coef(state.point)
         elif self.held_out_losses[-1] == best:
             self.coef = task.objective.raw_coef(evaluated)
@@ -146,8 +146,17 @@ class _Run:
 
     def settle(self, answer: Answer, evaluated: Array) -> None:
         """Take the true values at a stochastic solver's result."""
-        self.state = self.task.solver.settled(replace(self.state, point=evaluated), answer.reply)
-        self.coef = self.task.objective.raw_coef(self.state.point)
+        if self._best_held_out is None:
+            self.state = self.task.solver.settled(self.state, answer.reply)
+            self.coef = self.task.objective.raw_coef(self.state.point)
+        else:
+            self.state = Solver.settled(self.task.solver, replace(self.state, point=evaluated), answer.reply)
+
+    @property
+    def _best_held_out(self) -> float | None:
+        """Least held-out loss so far, where it decides which point is returned."""
+        known = [loss for loss in self.held_out_losses if not np.isnan(loss)]
+        return min(known) if known and self.task.stopping.patience else None
 
     def end(self, status: Status, reason: str) -> None:
         """End the run from outside, unless it has ended already."""

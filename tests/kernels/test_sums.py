@@ -15,7 +15,7 @@ def some_sums(seed: int) -> Sums:
     rng = np.random.default_rng(seed)
     # Small integers add exactly, so associativity can be tested exactly.
     values = {name: rng.integers(-9, 9, (2, 3)).astype(float) for name in Sums.__dataclass_fields__}
-    values["coef" if seed % 2 else "product"] = None
+    values["move" if seed % 2 else "product"] = None
     return Sums(**values)
 
 

@@ -22,7 +22,7 @@ TIGHT = Stopping(max_iterations=5000, tol=1e-9)
 
 
 def full_batch(name: str) -> bool:
-    return name != "sgd"
+    return name not in ("sgd", "localSGD")
 
 
 def accepted() -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ BLOCK = block_of(X, Y)
 FOLDS = replace(BLOCK, fold=(np.arange(300) % 3).astype(np.uint8))
 FIT = LocalFit(LogisticLoss(), SolverSettings("l-bfgs"), reg=0.01)
 
+STOCHASTIC = ("sgd", "localSGD")
 each_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
@@ -50,7 +51,7 @@ def test_records_tell_the_story_of_the_fit(solver):
     outcome = FIT.but(solver=settings(solver), stopping=Stopping(5, 0.0)).run(BLOCK, callbacks=[records.append])
     assert [r.round for r in records] == list(range(1, len(records) + 1))
     assert records[-1].iteration == outcome.iterations == 5
-    stochastic = solver == "sgd"
+    stochastic = solver in STOCHASTIC
     assert len(outcome.objectives) == len(outcome.gradient_norms) == 6
     assert len(outcome.seconds) == len(records) + stochastic
     assert [r.objective for r in records if r.iteration == 5][-1] == outcome.objectives[-1 - stochastic]
@@ -161,7 +162,7 @@ def test_early_stopping_returns_the_best_point_on_the_held_out_rows(solver):
     assert outcome.ending.status is Status.STOPPED_EARLY
     kept = block.fold == 1
     value, _ = LogisticLoss().value_and_derivative(label[kept], noise[kept] @ outcome.coef[:60] + outcome.coef[60])
-    if solver == "sgd":  # its losses are those of batches, but for the last, which is that of the result
+    if solver in STOCHASTIC:  # the last losses are those of the result
         assert outcome.held_out_losses[-1] == pytest.approx(value.mean(), rel=1e-9)
     else:
         assert min(outcome.held_out_losses) == pytest.approx(value.mean(), rel=1e-9)
@@ -185,7 +186,7 @@ def test_weights_are_repeated_rows(solver):
     repeated = BLOCK.take(np.repeat(np.arange(300), weight.astype(int)))
     fit = FIT.but(stopping=Stopping(300, 1e-9), solver=SolverSettings(solver, fraction=1.0))
     weighted, plain = fit.run(block_of(X, Y, weight)), fit.run(repeated)
-    if solver == "sgd":  # the whole data in every batch, the same steps
+    if solver in STOCHASTIC:  # about the same steps
         np.testing.assert_allclose(weighted.objectives[-1], plain.objectives[-1], rtol=0.02)
     else:
         np.testing.assert_allclose(weighted.coef, plain.coef, rtol=1e-5, atol=1e-7)

@@ -166,7 +166,9 @@ def test_reaches_the_minimum_of_support_vector_regression():
 
 
 @every_loss
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name not in SMOOTHERS])
+@pytest.mark.parametrize(
+    "solver", [name for name, entry in SOLVERS.items() if not (entry.takes_kinks or entry.takes_subgradients)]
+)
 def test_a_solver_without_smoothing_names_those_that_work(loss, solver):
     problem = SmallProblem(loss, NoPenalty())
     with pytest.raises(IncompatibleError, match=r"not differentiable\. Solvers that work: .*'newton'"):
