@@ -164,6 +164,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
             momentum=self.getOrDefault("momentum"),
             batch_size=value_or_none(self, "batchSize"),
             fraction=self.getOrDefault("miniBatchFraction"),
+            local_epochs=self.getOrDefault("localEpochs"),
             seed=self.getOrDefault("seed"),
             tol=self.getOrDefault("tol"),
         )

@@ -158,6 +158,11 @@ class HasSolver(Params):
         "momentum", "share of the last step added to the next, of gd and sgd [0, 1)", TypeConverters.toFloat
     )
     batchSize = param("batchSize", "rows of a mini-batch of sgd, drawn uniformly (>= 1)", TypeConverters.toInt)
+    localEpochs = param(
+        "localEpochs",
+        "passes over its rows that each partition makes in a round of localSGD or localSVRG (>= 1)",
+        TypeConverters.toInt,
+    )
     miniBatchFraction = param(
         "miniBatchFraction", "probability that a row is in a mini-batch of sgd (0, 1]", TypeConverters.toFloat
     )
@@ -235,6 +240,7 @@ class TrainingParams(
             schedule="auto",
             momentum=0.0,
             miniBatchFraction=1.0,
+            localEpochs=1,
             execution="auto",
             dtype="float64",
             progress=False,
@@ -274,6 +280,7 @@ RULES: dict[str, Rule] = {
     "schedule": one_of("auto", "lineSearch", "constant", "inverseSqrt", "inverseScaling"),
     "momentum": between(0, 1, open_high=True),
     "batchSize": between(1, np.inf),
+    "localEpochs": between(1, np.inf),
     "miniBatchFraction": between(0, 1, open_low=True),
     "execution": one_of("auto", "cluster", "driver"),
     "dtype": one_of("float64", "float32"),

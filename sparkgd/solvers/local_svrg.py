@@ -6,11 +6,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparkgd.solvers.base import Array, EpochRequest, GradientRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.solvers.base import (
+    Array,
+    CompoundRequest,
+    EpochRequest,
+    GradientRequest,
+    Reply,
+    Request,
+    Solver,
+    State,
+    Status,
+    ended,
+)
 from sparkgd.solvers.ladder import best_rung
 
 LADDER: Array = np.exp2(np.arange(-5, 3))
 """Shares of the epochs' move that are tried in one round."""
+
+FALL = 10.0
+"""Ratio of the first and the last step of the first epoch."""
 
 SMALLEST = 1e-9
 """Share of the first step size below which the method gives up."""
@@ -42,6 +56,7 @@ class LocalSvrg(Solver[LocalSvrgState]):
     gradient(point)``, and the results are averaged: near the optimum this is nearly a Newton step of every partition,
     and it stands still only where the gradient of all rows is zero. In the second, eight shares of that move are
     evaluated and the best is taken, with its gradient; so the objective never rises, however different the partitions.
+    The very first epochs, whose starting point has no known gradient yet, are those of plain local SGD.
 
     Parameters
     ----------
@@ -67,19 +82,18 @@ class LocalSvrg(Solver[LocalSvrgState]):
 
     def ask(self, state: LocalSvrgState) -> Request:
         if state.iteration < 0:
-            return GradientRequest(state.point[None, :])
+            plain = self._epochs(state, state.step / FALL, None)
+            return CompoundRequest((GradientRequest(state.point[None, :]), plain))
         if len(state.move):
             return GradientRequest(state.point + LADDER[:, None] * state.move)
-        return EpochRequest(
-            state.point, state.step, state.step, self.epochs, self.seed, state.round, self.damping, state.gradient
-        )
+        return self._epochs(state, state.step, state.gradient)
 
     def tell(self, state: LocalSvrgState, reply: Reply) -> LocalSvrgState:
         if state.iteration < 0:
-            return self._moved(state, state.point, reply, 0)
+            evaluated, plain = reply.parts
+            return self._proposed(self._moved(state, state.point, evaluated, 0), plain)
         if not len(state.move):
-            assert reply.local_point is not None
-            return replace(state, move=reply.local_point - state.point, round=state.round + 1)
+            return self._proposed(state, reply)
         slope = float(state.gradient @ state.move)
         norms = np.linalg.norm(reply.gradients, axis=1)
         best = best_rung(state.value, state.residual, reply.values, norms, -LADDER * slope)
@@ -92,6 +106,15 @@ class LocalSvrg(Solver[LocalSvrgState]):
         if shorter.step > SMALLEST * self.step_size:
             return shorter
         return ended(shorter, Status.STALLED, "no move that local epochs proposed lowers the objective")
+
+    def _epochs(self, state: LocalSvrgState, last_step: float, anchor_gradient: Array | None) -> EpochRequest:
+        return EpochRequest(
+            state.point, state.step, last_step, self.epochs, self.seed, state.round, self.damping, anchor_gradient
+        )
+
+    def _proposed(self, state: LocalSvrgState, reply: Reply) -> LocalSvrgState:
+        assert reply.local_point is not None
+        return replace(state, move=reply.local_point - state.point, round=state.round + 1)
 
     def _moved(self, state: LocalSvrgState, point: Array, reply: Reply, best: int) -> LocalSvrgState:
         gradient = reply.gradients[best]

@@ -71,6 +71,8 @@ class SolverContext:
         Typical largest eigenvalue of one row's Hessian in solver coordinates.
     loss_curvature : float
         Typical second derivative of the loss.
+    row_length : float
+        Mean squared length of a row in solver coordinates; nan if these are not diagonal.
     smoothing_width : float or None
         To begin with, for a loss with kinks; None for a smooth one.
     """
@@ -81,6 +83,7 @@ class SolverContext:
     largest_curvature: float = 1.0
     row_curvature: float = 1.0
     loss_curvature: float = 1.0
+    row_length: float = 1.0
     smoothing_width: float | None = None
 
 
@@ -180,7 +183,7 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
 
 
 def _local_step(context: SolverContext) -> float:
-    return context.settings.step_size or 1.0 / context.row_curvature
+    return context.settings.step_size or 1.0 / (context.loss_curvature * context.row_length)
 
 
 def _local_sgd(context: SolverContext) -> Solver[Any]:

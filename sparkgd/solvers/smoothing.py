@@ -131,7 +131,7 @@ class Smoothing(Solver[SmoothingState]):
     def _accepted(self, state: SmoothingState, inner: State) -> int:
         """Which of the points asked for the inner solver has moved to."""
         request = self.inner.ask(state.inner)
-        assert not isinstance(request, CompoundRequest)
+        assert not isinstance(request, CompoundRequest | EpochRequest)
         return int(np.argmin(np.linalg.norm(_points(request) - inner.point, axis=1)))
 
     def _fallback(self, state: SmoothingState) -> tuple[SmoothedRequest, ...]:

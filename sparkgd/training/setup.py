@@ -109,6 +109,7 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         largest_curvature=space.largest_curvature,
         row_curvature=space.row_curvature,
         loss_curvature=spec.loss.typical_curvature(statistics.label),
+        row_length=_row_length(space.coordinates, statistics),
         smoothing_width=spec.loss.typical_width(statistics.label) if spec.loss.can_be_smoothed else None,
     )
     start = _start(spec, layout, statistics)
@@ -199,12 +200,12 @@ def _preconditioner(
     return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
 
 
-def _row_curvature(curvature: float, coordinates: Coordinates, statistics: Statistics) -> float:
-    """Mean of a row's largest curvature: the loss's times the squared length of the row, in solver coordinates."""
+def _row_length(coordinates: Coordinates, statistics: Statistics) -> float:
+    """Mean squared length of a row, the intercept's 1 included, in diagonal coordinates; nan in others."""
     if not isinstance(coordinates, Diagonal):
-        return float(len(statistics.mean) + 1)
+        return np.nan
     moments = statistics.deviation(ddof=0) ** 2 + (statistics.mean - coordinates.center) ** 2
-    return curvature * float(moments @ coordinates.scale**2 + coordinates.intercept_scale**2)
+    return float(moments @ coordinates.scale**2 + coordinates.intercept_scale**2)
 
 
 def _allowed(penalty: Penalty, scale: Array, layout: CoefLayout) -> Array:
