@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector, Vectors
+from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
+from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.losses import Loss
+from sparkgd.losses import LabelRange, Loss, LossSettings
 from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.loss_params import LossParams, loss_of
-from sparkgd.ml.model import BinaryModel, raw_prediction
-from sparkgd.ml.params import Rule, ScoringParams, matrix_of, param, value_or_none, with_accessors
+from sparkgd.ml.loss_params import HasLoss, loss_of
+from sparkgd.ml.model import ClassifierModel, raw_prediction
+from sparkgd.ml.params import Rule, param, value_or_none, with_accessors
 from sparkgd.ml.penalty_params import AnyPenaltyParams
-from sparkgd.ml.persistence import EstimatorWriter
-from sparkgd.ml.scoring import with_multinomial
+from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.session import TrainingData
 
 Array = npt.NDArray[np.float64]
 
 
-class _ClassifierParams(ScoringParams, HasRawPredictionCol, LossParams):
+class _ClassifierParams(HasLoss, HasRawPredictionCol):
     """Params shared by the estimator and its model."""
 
     threshold = param("threshold", "margin above which the prediction is 1, with two classes", TypeConverters.toFloat)
 
     def _set_own_defaults(self) -> None:
-        self._set_loss_defaults("logistic")
         self._setDefault(
-            featuresCol="features", predictionCol="prediction", rawPredictionCol="rawPrediction", threshold=0.0
+            featuresCol="features",
+            predictionCol="prediction",
+            rawPredictionCol="rawPrediction",
+            threshold=0.0,
+            loss="logistic",
         )
 
 
 @with_accessors
-class GradientDescentClassifierModel(_ClassifierParams, BinaryModel):
+class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
     """A fitted linear classifier.
 
     For two classes ``transform`` adds ``rawPrediction`` = [-m, m] and ``prediction`` = 1.0 where the margin m =
@@ -47,54 +48,29 @@ class GradientDescentClassifierModel(_ClassifierParams, BinaryModel):
     the class of the largest.
     """
 
-    @property
-    def coefficientMatrix(self) -> DenseMatrix:
-        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures)."""
-        return matrix_of(self._weights)
-
-    @property
-    def interceptVector(self) -> DenseVector:
-        """Intercepts, of length 1 or numClasses."""
-        return DenseVector(self._intercepts)
-
-    @property
-    def numClasses(self) -> int:
-        """Number of classes."""
-        return max(len(self._intercepts), 2)
-
-    def predictRaw(self, value: Vector) -> DenseVector:
-        """Raw prediction of one row, [-m, m] or the K margins, without its offset."""
-        if len(self._intercepts) == 1:
-            return super().predictRaw(value)
-        return DenseVector(self._weights @ value.toArray() + self._intercepts)
-
     def predict(self, value: Vector) -> float:
         """Class of one row, without its offset."""
         raw = self.predictRaw(value).toArray()
-        if len(self._intercepts) == 1:
-            return float(raw[1] > self.getOrDefault("threshold"))
-        return float(np.argmax(raw))
+        if self._is_multinomial:
+            return float(np.argmax(raw))
+        return float(raw[1] > self.getOrDefault("threshold"))
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        if len(self._intercepts) == 1:
+        if not self._is_multinomial:
             return super()._score(df, vector)
-        outputs = {name: self.getOrDefault(name) for name in ("rawPredictionCol", "predictionCol")}
-        return with_multinomial(
-            df, vector, self.coefficientMatrix, self.interceptVector, {**outputs, "probabilityCol": ""}
-        )
+        java = java_model(
+            "classification.LogisticRegressionModel",
+            self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, True,
+        )  # fmt: skip
+        mllib = MLlibModel(java).setProbabilityCol("")
+        scored: DataFrame = configured(mllib, self, vector, ("rawPredictionCol", "predictionCol")).transform(df)
+        return scored
 
     def _outputs(self, margin: Column) -> dict[str, Column]:
         return {
             "rawPredictionCol": raw_prediction(margin),
             "predictionCol": (margin > self.getOrDefault("threshold")).cast("double"),
         }
-
-    def _to_row(self) -> dict[str, Any]:
-        return {"interceptVector": Vectors.dense(self._intercepts), "coefficientMatrix": self.coefficientMatrix}
-
-    @classmethod
-    def _from_row(cls, row: Row) -> GradientDescentClassifierModel:
-        return cls(row.coefficientMatrix.toArray(), row.interceptVector.toArray())
 
 
 @with_accessors
@@ -139,19 +115,22 @@ class GradientDescentClassifier(
             If a loss of the user's own cannot be imported.
         """
         super().checkParams()
-        loss_of(self, for_classes=True, num_classes=2)
+        self._chosen_loss(num_classes=2, checked=True)
+
+    def _chosen_loss(self, num_classes: int, checked: bool = False) -> Loss:
+        return loss_of(self, LossSettings(num_classes=num_classes), for_classes=True, checked=checked)
 
     def _loss(self, data: TrainingData) -> Loss:
-        loss = loss_of(self, for_classes=True, num_classes=data.num_classes(self.getOrDefault("labelCol")))
+        loss = self._chosen_loss(data.num_classes(self.getOrDefault("labelCol")))
         if loss.num_outputs > 1 and value_or_none(self, "offsetCol") is not None:
             raise IncompatibleError(
                 "offsetCol cannot be used with the multinomial loss: it would change no probability"
             )
         return loss
 
+    def _label_range(self, loss: Loss) -> LabelRange:
+        """Labels are classes, whatever a loss of the user's own could take."""
+        return LabelRange(0.0, max(loss.num_outputs, 2) - 1.0, integer=True)
+
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentClassifierModel:
         return GradientDescentClassifierModel(weights, intercepts)
-
-    def write(self) -> EstimatorWriter:
-        """Writer of the params; a loss of your own is saved by its import path."""
-        return EstimatorWriter(self)

@@ -8,26 +8,27 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector, Vectors
+from pyspark.ml.linalg import DenseVector, Vector
 from pyspark.ml.param import TypeConverters
-from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol, HasThreshold, HasThresholds
-from pyspark.sql import Column, Row
+from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
 from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.model import BinaryModel, raw_prediction
-from sparkgd.ml.params import Rule, ScoringParams, matrix_of, one_of, param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds
+from sparkgd.ml.model import ClassifierModel, raw_prediction
+from sparkgd.ml.params import Rule, ScoringParams, one_of, param, value_or_none, with_accessors
+from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds, has_bounds, unpenalised
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.session import TrainingData
+from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 
 Array = npt.NDArray[np.float64]
 
 
-class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, HasThreshold, HasThresholds):
+class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams):
     """Params shared by the estimator and its model."""
 
     family = param(
@@ -48,7 +49,7 @@ class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, Has
 
 
 @with_accessors
-class LogisticRegressionModel(_LogisticParams, BinaryModel):
+class LogisticRegressionModel(_LogisticParams, ClassifierModel):
     """A fitted logistic regression.
 
     Binomial: ``transform`` adds ``rawPrediction`` = [-m, m], ``probability`` = [1-p, p] and ``prediction`` = 1.0 where
@@ -60,67 +61,11 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
     ----------
     weights : ndarray (1, p), or (K, p) if multinomial
     intercepts : ndarray (1,) or (K,)
-    multinomial : bool
     """
-
-    def __init__(
-        self, weights: Array | None = None, intercepts: Array | None = None, multinomial: bool = False
-    ) -> None:
-        super().__init__(weights, intercepts)
-        self._multinomial = multinomial
-
-    @property
-    def coefficients(self) -> DenseVector:
-        """Coefficients of shape (numFeatures,) of a binomial model.
-
-        Raises
-        ------
-        IncompatibleError
-            If the model is multinomial.
-        """
-        self._require_binomial("coefficients", "coefficientMatrix")
-        return super().coefficients
-
-    @property
-    def intercept(self) -> float:
-        """The intercept of a binomial model, 0.0 where none was fitted.
-
-        Raises
-        ------
-        IncompatibleError
-            If the model is multinomial.
-        """
-        self._require_binomial("intercept", "interceptVector")
-        return super().intercept
-
-    def _require_binomial(self, name: str, instead: str) -> None:
-        if self._multinomial:
-            raise IncompatibleError(f"a multinomial model has no {name}; use {instead}, which has a row for each class")
-
-    @property
-    def coefficientMatrix(self) -> DenseMatrix:
-        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial."""
-        return matrix_of(self._weights)
-
-    @property
-    def interceptVector(self) -> DenseVector:
-        """Intercepts, of length 1 or numClasses."""
-        return DenseVector(self._intercepts)
-
-    @property
-    def numClasses(self) -> int:
-        """Number of classes."""
-        return len(self._intercepts) if self._multinomial else 2
-
-    def predictRaw(self, value: Vector) -> DenseVector:
-        """Raw prediction of one row, [-m, m] or the K margins, without its offset."""
-        if not self._multinomial:
-            return super().predictRaw(value)
-        return DenseVector(self._weights @ value.toArray() + self._intercepts)
 
     def predictProbability(self, value: Vector) -> DenseVector:
         """Probability of each class for one row, without its offset."""
-        if self._multinomial:
+        if self._is_multinomial:
             return DenseVector(MultinomialLoss(self.numClasses).inverse_link(self.predictRaw(value).toArray()))
         probability = float(LogisticLoss().inverse_link(np.array(self._margin(value))))
         return DenseVector([1.0 - probability, probability])
@@ -128,18 +73,13 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
     def predict(self, value: Vector) -> float:
         """Class of one row, without its offset."""
         probability = self.predictProbability(value).toArray()
-        thresholds = value_or_none(self, "thresholds")
-        if thresholds:
-            return float(np.argmax(probability / np.maximum(thresholds, np.finfo(float).tiny)))
-        if self._multinomial:
-            return float(np.argmax(probability))
-        return float(probability[1] > self.getOrDefault("threshold"))
+        return self._largest(probability) if self._is_multinomial else float(probability[1] > self.getThreshold())
 
     def _mllib_model(self) -> MLlibModel:
         return MLlibModel(
             java_model(
                 "classification.LogisticRegressionModel",
-                self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, self._multinomial,
+                self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, self._is_multinomial,
             )
         )  # fmt: skip
 
@@ -148,26 +88,12 @@ class LogisticRegressionModel(_LogisticParams, BinaryModel):
         return {
             "rawPredictionCol": raw_prediction(margin),
             "probabilityCol": array_to_vector(F.array(1.0 - probability, probability)),
-            "predictionCol": (probability > self._probability_threshold()).cast("double"),
+            "predictionCol": (probability > self.getThreshold()).cast("double"),
         }
-
-    def _probability_threshold(self) -> float:
-        """``threshold``, or what ``thresholds`` (t0, t1) amount to: t1 / (t0 + t1)."""
-        thresholds = value_or_none(self, "thresholds")
-        return float(thresholds[1] / sum(thresholds) if thresholds else self.getOrDefault("threshold"))
 
     def _to_row(self) -> dict[str, Any]:
-        return {
-            "numClasses": self.numClasses,
-            "numFeatures": self.numFeatures,
-            "interceptVector": Vectors.dense(self._intercepts),
-            "coefficientMatrix": self.coefficientMatrix,
-            "isMultinomial": self._multinomial,
-        }
-
-    @classmethod
-    def _from_row(cls, row: Row) -> LogisticRegressionModel:
-        return cls(row.coefficientMatrix.toArray(), row.interceptVector.toArray(), row.isMultinomial)
+        sizes = {"numClasses": self.numClasses, "numFeatures": self.numFeatures, "isMultinomial": self._is_multinomial}
+        return {**sizes, **super()._to_row()}
 
 
 @with_accessors
@@ -183,8 +109,8 @@ class LogisticRegression(
     with a = ``elasticNetParam`` and s_j the weighted unbiased standard deviation of column j if ``standardization`` is
     true, else 1. ``loss_i`` is ``log(1 + e^m_i) - y_i m_i`` with ``family="binomial"``, and with ``"multinomial"``
     ``log sum_k e^m_ik - m_i,y_i``, the penalty then being the sum over all K x p coefficients. Intercepts are not
-    penalised; a constant column gets the coefficient 0. Multinomial intercepts (and, without a penalty, coefficients)
-    are centred over the classes, as MLlib does.
+    penalised; a constant column gets the coefficient 0. Multinomial intercepts (and coefficients without a penalty)
+    are centred over the classes, as MLlib does, unless there are bounds.
 
     Parameters
     ----------
@@ -204,10 +130,15 @@ class LogisticRegression(
         self._set_penalty_defaults()
 
     def _rules(self) -> dict[str, Rule]:
-        return {**super()._rules(), "family": one_of("auto", "binomial", "multinomial")}
+        return {
+            **super()._rules(),
+            "family": one_of("auto", "binomial", "multinomial"),
+            "thresholds": THRESHOLDS_RULE,
+        }
 
     def _loss(self, data: TrainingData) -> Loss:
         classes = data.num_classes(self.getOrDefault("labelCol"))
+        self._check_thresholds(classes)
         family = self.getOrDefault("family")
         if family == "binomial" or (family == "auto" and classes == 2):
             return LogisticLoss()
@@ -217,10 +148,9 @@ class LogisticRegression(
         return MultinomialLoss(classes)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LogisticRegressionModel:
-        if loss.num_outputs == 1:
-            return LogisticRegressionModel(weights, intercepts)
-        if self.getOrDefault("fitIntercept"):
-            intercepts = intercepts - intercepts.mean()
-        if self.getOrDefault("regParam") == 0.0:
-            weights = weights - weights.mean(axis=0)
-        return LogisticRegressionModel(weights, intercepts, multinomial=True)
+        if loss.num_outputs > 1 and not has_bounds(self):
+            # Shifts of all classes alike change no probability: MLlib's choice, the mean 0, makes the model unique.
+            free = unpenalised(self, weights.shape[1])
+            weights = weights - np.where(free, weights.mean(axis=0), 0.0)
+            intercepts = intercepts - (intercepts.mean() if self.getOrDefault("fitIntercept") else 0.0)
+        return LogisticRegressionModel(weights, intercepts)

@@ -79,9 +79,11 @@ class Statistics:
 
     def reweighted(self, factor: float) -> Statistics:
         """The statistics if every weight were multiplied by ``factor``."""
+        if factor == 0.0:
+            zeros = np.zeros_like(self.mean)
+            return Statistics(0, 0.0, 0.0, zeros, zeros, problems=self.problems, bad_columns=self.bad_columns)
         return replace(
             self,
-            rows=self.rows if factor > 0.0 else 0,
             weight=self.weight * factor,
             weight_squares=self.weight_squares * factor * factor,
             squares=self.squares * factor,

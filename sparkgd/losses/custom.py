@@ -125,14 +125,13 @@ def _content(own: object) -> tuple[type, dict[str, object]]:
     return type(own), dict(getattr(own, "__dict__", {}))
 
 
-def custom_loss(own: OwnLoss | Loss) -> Loss:
-    """The user's loss, checked numerically; an object that is a `Loss` already is returned as it is.
+def as_loss(own: OwnLoss | Loss) -> Loss:
+    """The user's object as a `Loss`, not checked numerically; a `Loss` is returned as it is.
 
     Raises
     ------
     InvalidParamError
-        If a function is missing, returns arrays of the wrong shape, or is not the derivative of the one before it, at a
-        point that the message names.
+        If a function is missing.
     """
     if isinstance(own, Loss):
         return own
@@ -144,8 +143,21 @@ def custom_loss(own: OwnLoss | Loss) -> Loss:
                 f"a loss needs the functions value(label, raw_prediction) and derivative(label, raw_prediction); "
                 f"{type(own).__name__} has no {function}"
             )
-    loss = CustomLoss(own)
-    check_loss(loss)
+    return CustomLoss(own)
+
+
+def custom_loss(own: OwnLoss | Loss) -> Loss:
+    """The user's loss, checked numerically; an object that is a `Loss` already is returned as it is.
+
+    Raises
+    ------
+    InvalidParamError
+        If a function is missing, returns arrays of the wrong shape, or is not the derivative of the one before it, at a
+        point that the message names.
+    """
+    loss = as_loss(own)
+    if loss is not own:
+        check_loss(loss)
     return loss
 
 

@@ -32,8 +32,8 @@ class ClassWeights:
 
     given: Mapping[int, float] | None
 
-    def of(self, groups: Mapping[Group, Statistics]) -> Array:
-        """The factors as an array indexed by label.
+    def of(self, groups: Mapping[Group, Statistics], highest: int) -> Array:
+        """The factors as an array indexed by label, up to the ``highest`` (validation rows may have more labels).
 
         Raises
         ------
@@ -43,7 +43,7 @@ class ClassWeights:
         sums: dict[int, float] = {}
         for group, part in groups.items():
             sums[group.label] = sums.get(group.label, 0.0) + part.weight
-        factors = np.ones(max(sums) + 1)
+        factors = np.ones(highest + 1)
         if self.given is None:
             total = sum(sums.values())
             for label, weight in sums.items():
@@ -57,16 +57,6 @@ class ClassWeights:
         for label, factor in self.given.items():
             factors[label] = factor
         return factors
-
-
-class HasClassWeight(Params):
-    """Weights of classes."""
-
-    classWeight = param(
-        "classWeight",
-        "factor of the weights of each class's rows: 'balanced', or a map from label to factor; default: 1 for all",
-        lambda value: to_class_weight(value),  # defined below
-    )
 
 
 def to_class_weight(value: Any) -> str | dict[str, float]:
@@ -91,6 +81,16 @@ def to_class_weight(value: Any) -> str | dict[str, float]:
             raise InvalidParamError(f"classWeight: the weight {weight!r} of label {label} must be finite and >= 0")
         weights[str(int(float(label)))] = float(weight)
     return weights
+
+
+class HasClassWeight(Params):
+    """Weights of classes."""
+
+    classWeight = param(
+        "classWeight",
+        "factor of the weights of each class's rows: 'balanced', or a map from label to factor; default: 1 for all",
+        to_class_weight,
+    )
 
 
 def class_weights_of(value: str | dict[str, float] | None) -> ClassWeights | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sparkgd.data.packed import PackedPartition
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import InvalidDataError
-from sparkgd.losses.base import Loss
+from sparkgd.losses.base import LabelRange, LabelSummary
 from sparkgd.ml.columns import InputColumns
 
 ADVICE = {
@@ -69,27 +69,38 @@ def check_weights(statistics: Statistics, columns: InputColumns) -> None:
     InvalidDataError
     """
     if statistics.rows == 0:
-        raise InvalidDataError(
-            f"every weight in column {columns.weight!r} is zero; at least one row needs a positive weight"
-        )
+        where = "by classWeight" if columns.weight is None else f"in column {columns.weight!r}"
+        raise InvalidDataError(f"every weight {where} is zero; at least one row needs a positive weight")
 
 
-def check_label(statistics: Statistics, columns: InputColumns, loss: Loss) -> None:
-    """Refuse labels outside the loss's range, and labels that are all the same.
+def check_label(
+    statistics: Statistics, label: LabelSummary, columns: InputColumns, loss: str, allowed: LabelRange
+) -> None:
+    """Refuse labels outside the allowed range, and training labels that are all the same.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        Of the training rows.
+    label : LabelSummary
+        Of all rows.
+    columns : InputColumns
+    loss : str
+        The loss's name.
+    allowed : LabelRange
 
     Raises
     ------
     InvalidDataError
     """
-    low, high, allowed = statistics.label_low, statistics.label_high, loss.label_range
-    if not allowed.allows(low, high, statistics.label_integer):
-        kind = "" if statistics.label_integer or not allowed.integer else ", some of them fractional"
-        found = f"column {columns.label!r} holds labels from {low:g} to {high:g}{kind}"
-        raise InvalidDataError(f"{found}; the {loss.name} loss needs {allowed}")
-    if low == high:
+    if not allowed.allows(label.low, label.high, label.integer):
+        kind = "" if label.integer or not allowed.integer else ", some of them fractional"
+        found = f"column {columns.label!r} holds labels from {label.low:g} to {label.high:g}{kind}"
+        raise InvalidDataError(f"{found}; the {loss} loss needs {allowed}")
+    if statistics.label_low == statistics.label_high:
         raise InvalidDataError(
-            f"column {columns.label!r} holds only the label {low:g}; there is nothing to learn. Check the filter or "
-            "split that the DataFrame comes from"
+            f"column {columns.label!r} holds only the label {statistics.label_low:g}; there is nothing to learn. Check "
+            "the filter or split that the DataFrame comes from"
         )
 
 

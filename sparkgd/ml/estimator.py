@@ -10,17 +10,18 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.base import Estimator, Model
-from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.ml.util import DefaultParamsReadable, MLWritable
 from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
-from sparkgd.losses.base import Loss
+from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.class_weights import class_weights_of
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.datacheck import check_label
 from sparkgd.ml.params import Rule, TrainingParams, check_params, one_of, set_all, value_or_none
 from sparkgd.ml.penalty_params import column_penalty, intercept_penalty
+from sparkgd.ml.persistence import EstimatorWriter
 from sparkgd.ml.session import TrainingData, training_data
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import Penalty
@@ -35,7 +36,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 Array = npt.NDArray[np.float64]
 
 
-class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, DefaultParamsReadable, Generic[ModelT]):  # type: ignore[type-arg]
+class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultParamsReadable, Generic[ModelT]):  # type: ignore[type-arg]
     """Base of all estimators: a subclass names its loss, its penalty and its model."""
 
     _callbacks: tuple[Callback, ...] = ()
@@ -85,9 +86,17 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
         """The penalty of the flat weights."""
         return column_penalty(self, statistics, outputs)
 
+    def _label_range(self, loss: Loss) -> LabelRange:
+        """The labels that can be trained on."""
+        return loss.label_range
+
     @abstractmethod
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> ModelT:
         """The model of weights (K, p) and intercepts (K,)."""
+
+    def write(self) -> EstimatorWriter:
+        """Writer of the params; ``write().overwrite().save(path)`` replaces what is there."""
+        return EstimatorWriter(self)
 
     def _rules(self) -> dict[str, Rule]:
         """Rules of params beyond `sparkgd.ml.params.RULES`."""
@@ -101,7 +110,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
             self.getOrDefault("aggregationDepth"), name, class_weights_of(value_or_none(self, "classWeight")),
         ) as data:  # fmt: skip
             loss = self._loss(data)
-            check_label(data.statistics, self._columns(), loss)
+            check_label(data.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
             prepared, outcome = self._solve(loss, data)
             summary = TrainingSummary(outcome, prepared, data)
         _report(name, outcome, self.getOrDefault("maxIter"))
@@ -132,7 +141,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, DefaultParamsWritable, 
             features=tuple(several) if several else self.getOrDefault("featuresCol"),
             label=self.getOrDefault("labelCol"),
             weight=value_or_none(self, "weightCol") or None,
-            offset=value_or_none(self, "offsetCol"),
+            offset=value_or_none(self, "offsetCol") or None,
             validation=value_or_none(self, "validationIndicatorCol"),
         )
 

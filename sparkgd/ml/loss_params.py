@@ -8,12 +8,12 @@ from pyspark.ml.param import Params, TypeConverters
 
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import LOSSES, Loss, LossSettings
-from sparkgd.losses.custom import custom_loss, import_path, load_loss
-from sparkgd.ml.params import param, value_or_none
+from sparkgd.losses.custom import as_loss, custom_loss, import_path, load_loss
+from sparkgd.ml.params import ScoringParams, param, value_or_none
 
 
-class LossParams(Params):
-    """Which loss, and its settings."""
+class HasLoss(ScoringParams):
+    """Which loss."""
 
     loss = param(
         "loss",
@@ -21,18 +21,6 @@ class LossParams(Params):
         "value(label, raw_prediction) and derivative(label, raw_prediction)",
         lambda value: value,
     )
-    epsilon = param(
-        "epsilon", "where huber turns linear (default 1.35), or the width without loss of epsilonInsensitive (0.1)",
-        TypeConverters.toFloat,
-    )  # fmt: skip
-    quantile = param("quantile", "quantile to predict, of quantile (0, 1)", TypeConverters.toFloat)
-    variancePower = param(
-        "variancePower", "power of the mean that is the variance, of tweedie (1 and above)", TypeConverters.toFloat
-    )
-    alpha = param("alpha", "overdispersion, of negativeBinomial (> 0)", TypeConverters.toFloat)
-
-    def _set_loss_defaults(self, loss: str) -> None:
-        self._setDefault(loss=loss, quantile=0.5, variancePower=1.5, alpha=1.0)
 
     def _saved_params(self) -> dict[str, Any]:
         """Params as JSON can hold them: an object becomes its import path.
@@ -42,14 +30,40 @@ class LossParams(Params):
         IncompatibleError
             If the object cannot be imported again.
         """
-        saved = {p.name: value for p, value in self._paramMap.items()}
-        if "loss" in saved and not isinstance(saved["loss"], str):
+        saved = super()._saved_params()
+        if not isinstance(saved.get("loss", ""), str):
             saved["loss"] = import_path(saved["loss"])
         return saved
 
 
-def loss_of(instance: Params, for_classes: bool, num_classes: int) -> Loss:
-    """The loss that the params stand for; a loss of the user's own is checked numerically.
+class LossSettingsParams(Params):
+    """What losses of numeric labels can be told."""
+
+    epsilon = param(
+        "epsilon",
+        "where huber turns linear (default 1.35), or the width without loss of epsilonInsensitive (default 0.1)",
+        TypeConverters.toFloat,
+    )
+    quantile = param("quantile", "quantile to predict, of quantile (0, 1)", TypeConverters.toFloat)
+    variancePower = param(
+        "variancePower", "power of the mean that is the variance, of tweedie (1 and above)", TypeConverters.toFloat
+    )
+    alpha = param("alpha", "overdispersion, of negativeBinomial (> 0)", TypeConverters.toFloat)
+
+    def _set_loss_setting_defaults(self) -> None:
+        self._setDefault(quantile=0.5, variancePower=1.5, alpha=1.0)
+
+    def _loss_settings(self) -> LossSettings:
+        return LossSettings(
+            epsilon=value_or_none(self, "epsilon"),
+            quantile=self.getOrDefault("quantile"),
+            power=self.getOrDefault("variancePower"),
+            alpha=self.getOrDefault("alpha"),
+        )
+
+
+def loss_of(instance: HasLoss, settings: LossSettings, for_classes: bool, checked: bool = False) -> Loss:
+    """The loss that the params stand for; ``checked`` if one of the user's own is to be checked numerically.
 
     Raises
     ------
@@ -59,20 +73,12 @@ def loss_of(instance: Params, for_classes: bool, num_classes: int) -> Loss:
         If a loss of the user's own cannot be imported.
     """
     given = instance.getOrDefault("loss")
-    if not isinstance(given, str):
-        return custom_loss(given)
-    if ":" in given:
-        return custom_loss(load_loss(given))
+    if not isinstance(given, str) or ":" in given:
+        own = load_loss(given) if isinstance(given, str) else given
+        return custom_loss(own) if checked else as_loss(own)
     names = [name for name, entry in LOSSES.items() if entry.for_classes == for_classes]
     if given not in names:
         raise InvalidParamError(
             f"loss={given!r} is not allowed; give one of {', '.join(names)}, or a loss of your own as 'module:Name'"
         )
-    settings = LossSettings(
-        epsilon=value_or_none(instance, "epsilon"),
-        quantile=instance.getOrDefault("quantile"),
-        power=instance.getOrDefault("variancePower"),
-        alpha=instance.getOrDefault("alpha"),
-        num_classes=num_classes,
-    )
     return LOSSES[given].build(settings)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.base import Model
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseVector, Vector
+from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.ml.wrapper import JavaModel
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from sparkgd.ml.params import ScoringParams, value_or_none
+from sparkgd.exceptions import IncompatibleError
+from sparkgd.ml.params import ScoringParams, matrix_of, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
-from sparkgd.ml.scoring import with_margin, with_vector
+from sparkgd.ml.scoring import configured, with_margin, with_vector
 from sparkgd.ml.summary import HasSummary
 
 Array = npt.NDArray[np.float64]
@@ -72,6 +74,13 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
         """Add the raw prediction, offset included, as column ``output``."""
         return with_margin(df, vector, self.coefficients, self.intercept, value_or_none(self, "offsetCol"), output)
 
+    def _to_row(self) -> dict[str, Any]:
+        return {"intercept": self.intercept, "coefficients": self.coefficients}
+
+    @classmethod
+    def _from_row(cls, row: Row) -> Any:
+        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
+
 
 class BinaryModel(LinearModel, HasRawPredictionCol):
     """A linear classifier for labels 0 and 1: ``rawPrediction`` is [-m, m] with m the margin."""
@@ -103,12 +112,75 @@ class BinaryModel(LinearModel, HasRawPredictionCol):
 
     def _configured(self, mllib: JavaModel, vector: str) -> JavaModel:
         """The MLlib model with this model's output columns and thresholds."""
-        mllib.set(mllib.getParam("featuresCol"), vector)
-        for name in ("rawPredictionCol", "probabilityCol", "predictionCol", "threshold", "thresholds"):
-            # MLlib checks a threshold against thresholds when it is set, so a default is left alone.
-            if self.hasParam(name) and (self.isSet(name) or (name != "threshold" and self.isDefined(name))):
-                mllib.set(mllib.getParam(name), self.getOrDefault(name))
-        return mllib
+        names = ["rawPredictionCol", "probabilityCol", "predictionCol", "thresholds"]
+        # MLlib checks a threshold against thresholds when it is set, so a default is left alone.
+        if self.isSet("threshold"):
+            names.append("threshold")
+        return configured(mllib, self, vector, names)
+
+
+class ClassifierModel(BinaryModel):
+    """A linear classifier with one output for two classes, or K outputs for K classes (multinomial)."""
+
+    @property
+    def _is_multinomial(self) -> bool:
+        return len(self._intercepts) > 1
+
+    @property
+    def coefficients(self) -> DenseVector:
+        """Coefficients of shape (numFeatures,) of a model with one output.
+
+        Raises
+        ------
+        IncompatibleError
+            If the model is multinomial.
+        """
+        self._require_one_output("coefficients", "coefficientMatrix")
+        return super().coefficients
+
+    @property
+    def intercept(self) -> float:
+        """The intercept of a model with one output, 0.0 where none was fitted.
+
+        Raises
+        ------
+        IncompatibleError
+            If the model is multinomial.
+        """
+        self._require_one_output("intercept", "interceptVector")
+        return super().intercept
+
+    def _require_one_output(self, name: str, instead: str) -> None:
+        if self._is_multinomial:
+            raise IncompatibleError(f"a multinomial model has no {name}; use {instead}, which has a row for each class")
+
+    @property
+    def coefficientMatrix(self) -> DenseMatrix:
+        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial."""
+        return matrix_of(self._weights)
+
+    @property
+    def interceptVector(self) -> DenseVector:
+        """Intercepts, of length 1 or numClasses."""
+        return DenseVector(self._intercepts)
+
+    @property
+    def numClasses(self) -> int:
+        """Number of classes."""
+        return max(len(self._intercepts), 2)
+
+    def predictRaw(self, value: Vector) -> DenseVector:
+        """Raw prediction of one row, [-m, m] or the K margins, without its offset."""
+        if not self._is_multinomial:
+            return super().predictRaw(value)
+        return DenseVector(self._weights @ value.toArray() + self._intercepts)
+
+    def _to_row(self) -> dict[str, Any]:
+        return {"interceptVector": self.interceptVector, "coefficientMatrix": self.coefficientMatrix}
+
+    @classmethod
+    def _from_row(cls, row: Row) -> Any:
+        return cls(row.coefficientMatrix.toArray(), row.interceptVector.toArray())
 
 
 def raw_prediction(margin: Column) -> Column:

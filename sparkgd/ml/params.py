@@ -206,6 +206,10 @@ class HasOffset(Params):
 class ScoringParams(HasInput, HasPredictionCol, HasOffset):
     """Params that a model needs to score rows; copied from the estimator to its model."""
 
+    def _saved_params(self) -> dict[str, Any]:
+        """The params that are set, by name, as JSON can hold them."""
+        return {p.name: value for p, value in self._paramMap.items()}
+
 
 class TrainingParams(
     ScoringParams,

@@ -115,6 +115,17 @@ def intercept_penalty(instance: Params, outputs: int) -> Penalty:
     return _bounded(instance, "OnIntercepts", NoPenalty(), (outputs,))
 
 
+def has_bounds(instance: Params) -> bool:
+    """Whether any bound is set."""
+    sides, parts = ("lower", "upper"), ("OnCoefficients", "OnIntercepts")
+    return any(value_or_none(instance, f"{side}Bounds{part}") is not None for side in sides for part in parts)
+
+
+def unpenalised(instance: Params, columns: int) -> npt.NDArray[np.bool_]:
+    """Which columns the penalty leaves alone."""
+    return np.asarray(instance.getOrDefault("regParam") * _factors(instance, columns) == 0.0)
+
+
 def _bounded(instance: Params, suffix: str, penalty: Penalty, shape: tuple[int, ...]) -> Penalty:
     low, high = (_bounds(instance, f"{side}Bounds{suffix}", shape) for side in ("lower", "upper"))
     if low is None and high is None:

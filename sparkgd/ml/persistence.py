@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
-from pyspark.ml.param import Params
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ModelFormatError
+from sparkgd.ml.params import ScoringParams
 
 
 class Saved(Protocol):
@@ -28,13 +28,10 @@ class Saved(Protocol):
         ...
 
 
-SavedT = TypeVar("SavedT", bound=Saved)
-
-
 class EstimatorWriter(MLWriter):
     """Writes an estimator's params."""
 
-    def __init__(self, estimator: Params) -> None:
+    def __init__(self, estimator: ScoringParams) -> None:
         super().__init__()
         self._estimator = estimator
 
@@ -43,10 +40,9 @@ class EstimatorWriter(MLWriter):
         save_metadata(self._estimator, path, self.sparkSession)
 
 
-def save_metadata(instance: Params, path: str, spark: SparkSession) -> None:
-    """Write class and params; an instance with ``_saved_params()`` says itself how JSON is to hold its params."""
-    saved = getattr(instance, "_saved_params", None)
-    DefaultParamsWriter.saveMetadata(instance, path, spark, paramMap=None if saved is None else saved())
+def save_metadata(instance: ScoringParams, path: str, spark: SparkSession) -> None:
+    """Write class and params."""
+    DefaultParamsWriter.saveMetadata(instance, path, spark, paramMap=instance._saved_params())
 
 
 class ModelWriter(MLWriter):
@@ -58,7 +54,7 @@ class ModelWriter(MLWriter):
 
     def saveImpl(self, path: str) -> None:
         """Write the directory; called by ``save`` once the path is free."""
-        save_metadata(cast(Params, self._model), path, self.sparkSession)
+        save_metadata(cast(ScoringParams, self._model), path, self.sparkSession)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         # Python's integers become bigint, which MLlib's reader of the same row refuses.
         counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,8 @@ import pandas as pd
 from pyspark import SparkContext
 from pyspark.ml.common import _py2java
 from pyspark.ml.linalg import DenseMatrix, DenseVector
+from pyspark.ml.param import Params
+from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
@@ -29,6 +31,15 @@ def java_model(class_name: str, *arguments: Any) -> Any:
         constructor = getattr(constructor, part)
     converted = [_py2java(context, a) if isinstance(a, DenseVector | DenseMatrix) else a for a in arguments]
     return constructor(*converted)
+
+
+def configured(model: JavaModel, instance: Params, vector: str, names: Iterable[str]) -> JavaModel:
+    """MLlib's ``model``, reading the column ``vector``, with the params among ``names`` that ``instance`` has."""
+    model.set(model.getParam("featuresCol"), vector)
+    for name in names:
+        if instance.hasParam(name) and instance.isDefined(name):
+            model.set(model.getParam(name), instance.getOrDefault(name))
+    return model
 
 
 def with_vector(
@@ -52,20 +63,6 @@ def with_margin(
     java = java_model("regression.LinearRegressionModel", f"margin_{uuid4().hex[:8]}", coefficients, intercept, 1.0)
     scored = LinearRegressionModel(java).setFeaturesCol(vector).setPredictionCol(output).transform(df)
     return scored if offset is None else scored.withColumn(output, F.col(output) + quoted(offset))
-
-
-def with_multinomial(
-    df: DataFrame, vector: str, weights: DenseMatrix, intercepts: DenseVector, outputs: dict[str, Any]
-) -> DataFrame:
-    """Add the columns of a multinomial model; ``outputs`` are params of MLlib's model, "" leaving a column out."""
-    from pyspark.ml.classification import LogisticRegressionModel
-
-    name = f"multinomial_{uuid4().hex[:8]}"
-    java = java_model("classification.LogisticRegressionModel", name, weights, intercepts, weights.numRows, True)
-    model = LogisticRegressionModel(java).setFeaturesCol(vector)
-    for param, value in outputs.items():
-        model.set(model.getParam(param), value)
-    return model.transform(df)
 
 
 def inverse_link(loss: Loss, raw_prediction: Column) -> Column:

@@ -16,6 +16,7 @@ from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import InvalidDataError
+from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
@@ -54,6 +55,8 @@ class TrainingData:
         ``cluster`` or ``driver``.
     statistics : Statistics
         Of the training rows.
+    label : LabelSummary
+        Of all rows, those of validation included.
     rows : int
         All rows, those of zero weight and of validation included.
     held_out : int
@@ -68,6 +71,7 @@ class TrainingData:
     engine: Engine
     execution: str
     statistics: Statistics
+    label: LabelSummary
     rows: int
     held_out: int
     declared_classes: int
@@ -82,7 +86,7 @@ class TrainingData:
         InvalidDataError
             If a label is far too high to be a class.
         """
-        highest = self.statistics.label_high
+        highest = self.label.high
         if not highest <= MAX_CLASSES:
             raise InvalidDataError(
                 f"column {label!r} holds the label {highest:g}; classes are integers from 0 to {MAX_CLASSES}. Index "
@@ -115,7 +119,8 @@ def training_data(
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:
             raise InvalidDataError(f"every row of column {columns.validation!r} is true; no row is left to train on")
-        weights = None if class_weights is None else class_weights.of(training)
+        highest = max(group.label for group in groups)
+        weights = None if class_weights is None else class_weights.of(training, highest)
         statistics = merge([_reweighted(part, group, weights) for group, part in training.items()])
         check_weights(statistics, columns)
         engine, where = _open_engine(packed, execution, depth, weights)
@@ -123,6 +128,7 @@ def training_data(
             engine,
             where,
             statistics,
+            merge(list(groups.values())).label,
             packed.rows,
             held_out,
             declared_classes(df, columns.label),

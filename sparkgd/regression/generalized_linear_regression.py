@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.linalg import Vector, Vectors
+from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRegParam
 from pyspark.ml.regression import GeneralizedLinearRegressionModel as MLlibModel
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.working_weight import WorkingWeightKernel
@@ -20,14 +21,14 @@ from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params import Rule, ScoringParams, one_of, param, with_accessors
-from sparkgd.ml.scoring import java_model
+from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.session import TrainingData
-from sparkgd.penalties import ElasticNet, NoPenalty, Penalty
-from sparkgd.regression.glm_family import NAMED_LINKS, family_and_link
+from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome
-from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.setup import Prepared, TrainingSpec, prepare
 
 Array = npt.NDArray[np.float64]
 
@@ -39,6 +40,10 @@ OBJECTIVE_TOL = 1e-3
 
 STILL = 1e-10
 """Relative change of the penalty's factor at which it stands still."""
+
+
+SCORING_PARAMS = ("family", "link", "variancePower", "linkPower", "linkPredictionCol", "predictionCol", "offsetCol")
+"""Params that MLlib's model scores by."""
 
 
 class _GeneralizedParams(ScoringParams):
@@ -76,21 +81,9 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
         return float(family_and_link(self).link.inverse(np.array([self._margin(value)]))[0])
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        model = MLlibModel(
-            java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
-        )
-        model.set(model.getParam("featuresCol"), vector)
-        for name in ("family", "link", "variancePower", "linkPower", "linkPredictionCol", "predictionCol", "offsetCol"):
-            if self.isDefined(name):
-                model.set(model.getParam(name), self.getOrDefault(name))
-        return model.transform(df)
-
-    def _to_row(self) -> dict[str, Any]:
-        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0])}
-
-    @classmethod
-    def _from_row(cls, row: Row) -> GeneralizedLinearRegressionModel:
-        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
+        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
+        scored: DataFrame = configured(MLlibModel(java), self, vector, SCORING_PARAMS).transform(df)
+        return scored
 
 
 @with_accessors
@@ -149,54 +142,73 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         return replace(settings, name="auto") if settings.name == "irls" else settings
 
     def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
-        """Fit; with a penalty that depends on the working weights, fit again until these stand still."""
+        """Fit; with a penalty that depends on the working weights, fit again until their sum stands still."""
         chosen = family_and_link(self)
         if chosen.is_least_squares:
             return super()._solve(loss, data)
         strength, factor = self.getOrDefault("regParam"), 1.0
         spec = self._spec(loss, data)
-        spec = replace(
-            spec,
-            penalty=lambda statistics, outputs: NoPenalty(),
-            # In MLlib's solver tol is about coefs, of which users make tests; the objective must be closer.
-            stopping=replace(spec.stopping, tol=OBJECTIVE_TOL * spec.stopping.tol),
-        )
-        outcomes: list[Outcome] = []
-        for _ in range(MAX_STAGES if strength > 0.0 else 1):
-            if strength > 0.0:
-                spec = replace(spec, penalty=_ridge(strength * factor))
-            prepared = prepare(spec, data.statistics, data.rows, data.engine)
-            outcomes.append(self._train(data, prepared.task))
-            layout, coef = prepared.task.objective.layout, outcomes[-1].coef
-            spec = replace(spec, start=(layout.weights(coef), layout.intercepts(coef)))
-            if strength == 0.0 or outcomes[-1].ending.status is not Status.CONVERGED:
+        # In MLlib tol is about coefs, of which users take tests and intervals; the objective must be closer.
+        spec = replace(spec, stopping=replace(spec.stopping, tol=OBJECTIVE_TOL * spec.stopping.tol))
+        fits: list[tuple[Prepared, Outcome]] = []
+        for _ in range(MAX_STAGES):
+            prepared = prepare(
+                replace(spec, penalty=_ridge(strength * factor)), data.statistics, data.rows, data.engine
+            )
+            outcome = self._train(data, prepared.task)
+            fits.append((prepared, outcome))
+            if strength == 0.0 or outcome.ending.status is not Status.CONVERGED:
                 break
-            kernel = WorkingWeightKernel(chosen.information, layout, coef, data.held_out)
-            sums = data.engine.round([kernel], f"{spec.name}: working weights")[0]
-            assert sums.weight is not None
-            last, factor = factor, float(sums.weight[0]) / data.statistics.weight
+            last, factor = factor, self._working_weight(prepared, outcome, chosen, data)
             if abs(factor - last) <= STILL * factor:
                 break
-        return prepared, _joined(outcomes)
+            spec = _continued(spec, prepared, outcome)
+        return _joined(fits)
+
+    def _working_weight(self, prepared: Prepared, outcome: Outcome, chosen: FamilyAndLink, data: TrainingData) -> float:
+        """Mean working weight of a row at the end of a fit; one round."""
+        began = time.perf_counter()
+        kernel = WorkingWeightKernel(chosen.information, prepared.task.objective.layout, outcome.coef, data.held_out)
+        sums = data.engine.round([kernel], f"{type(self).__name__}: working weights")[0]
+        prepared.seconds.append(time.perf_counter() - began)
+        assert sums.weight is not None
+        return float(sums.weight[0]) / data.statistics.weight
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GeneralizedLinearRegressionModel:
         return GeneralizedLinearRegressionModel(weights, intercepts)
 
 
-def _ridge(strength: float) -> Any:
+def _ridge(strength: float) -> Callable[[Statistics, int], Penalty]:
     """Penalty ``strength / 2 * sum_j b_j^2`` of raw columns."""
-    return lambda statistics, outputs: ElasticNet(
-        np.zeros_like(statistics.mean), np.full_like(statistics.mean, strength)
+
+    def penalty(statistics: Statistics, outputs: int) -> Penalty:
+        zeros = np.zeros_like(statistics.mean)
+        return ElasticNet(zeros, np.full_like(zeros, strength))
+
+    return penalty
+
+
+def _continued(spec: TrainingSpec, prepared: Prepared, outcome: Outcome) -> TrainingSpec:
+    """The fit that starts where another one ended, with what is left of its iterations and time."""
+    layout, coef, limits = prepared.task.objective.layout, outcome.coef, spec.stopping
+    left = replace(
+        limits,
+        max_iterations=max(limits.max_iterations - outcome.iterations, 1),
+        max_seconds=limits.max_seconds - sum(prepared.seconds) - sum(outcome.seconds),
     )
+    return replace(spec, start=(layout.weights(coef), layout.intercepts(coef)), stopping=left)
 
 
-def _joined(outcomes: list[Outcome]) -> Outcome:
+def _joined(fits: Sequence[tuple[Prepared, Outcome]]) -> tuple[Prepared, Outcome]:
     """Several fits, each started where the last one ended, as one."""
-    return replace(
-        outcomes[-1],
-        objectives=[value for outcome in outcomes for value in outcome.objectives],
-        gradient_norms=[value for outcome in outcomes for value in outcome.gradient_norms],
-        held_out_losses=[value for outcome in outcomes for value in outcome.held_out_losses],
-        seconds=[value for outcome in outcomes for value in outcome.seconds],
-        iterations=sum(outcome.iterations for outcome in outcomes),
+    prepared, outcome = fits[-1]
+    outcomes = [each for _, each in fits]
+    joined = replace(
+        outcome,
+        objectives=[value for each in outcomes for value in each.objectives],
+        gradient_norms=[value for each in outcomes for value in each.gradient_norms],
+        held_out_losses=[value for each in outcomes for value in each.held_out_losses],
+        seconds=[value for each in outcomes for value in each.seconds],
+        iterations=sum(each.iterations for each in outcomes),
     )
+    return replace(prepared, seconds=[value for each, _ in fits for value in each.seconds]), joined

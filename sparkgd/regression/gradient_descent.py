@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.linalg import Vector, Vectors
-from pyspark.sql import DataFrame, Row
+from pyspark.ml.linalg import Vector
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import Loss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.loss_params import LossParams, loss_of
+from sparkgd.ml.loss_params import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import Rule, ScoringParams, between, with_accessors
+from sparkgd.ml.params import with_accessors
 from sparkgd.ml.penalty_params import AnyPenaltyParams
-from sparkgd.ml.persistence import EstimatorWriter
 from sparkgd.ml.scoring import inverse_link
 from sparkgd.ml.session import TrainingData
 
 Array = npt.NDArray[np.float64]
 
 
-class _RegressorParams(ScoringParams, LossParams):
+class _RegressorParams(HasLoss, LossSettingsParams):
     """Params shared by the estimator and its model."""
 
     def _set_own_defaults(self) -> None:
-        self._set_loss_defaults("squared")
-        self._setDefault(featuresCol="features", predictionCol="prediction")
+        self._set_loss_setting_defaults()
+        self._setDefault(featuresCol="features", predictionCol="prediction", loss="squared")
+
+    def _chosen_loss(self, checked: bool = False) -> Loss:
+        return loss_of(self, self._loss_settings(), for_classes=False, checked=checked)
 
 
 @with_accessors
@@ -37,19 +38,12 @@ class GradientDescentRegressorModel(_RegressorParams, LinearModel):
 
     def predict(self, value: Vector) -> float:
         """Prediction of one row, without its offset."""
-        return float(loss_of(self, False, 0).inverse_link(np.array([self._margin(value)]))[0])
+        return float(self._chosen_loss().inverse_link(np.array([self._margin(value)]))[0])
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
         output = self.getOrDefault("predictionCol")
         scored = self._with_margin(df, vector, output)
-        return scored.withColumn(output, inverse_link(loss_of(self, False, 0), F.col(output)))
-
-    def _to_row(self) -> dict[str, Any]:
-        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0])}
-
-    @classmethod
-    def _from_row(cls, row: Row) -> GradientDescentRegressorModel:
-        return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
+        return scored.withColumn(output, inverse_link(self._chosen_loss(), F.col(output)))
 
 
 @with_accessors
@@ -79,15 +73,6 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
         _RegressorParams._set_own_defaults(self)
         self._set_penalty_defaults()
 
-    def _rules(self) -> dict[str, Rule]:
-        return {
-            **super()._rules(),
-            "quantile": between(0, 1, open_low=True, open_high=True),
-            "alpha": between(0, np.inf, open_low=True),
-            "variancePower": between(1, np.inf),
-            "epsilon": between(0, np.inf),
-        }
-
     def checkParams(self) -> None:
         """Check the value of every param, and that the loss can be made.
 
@@ -99,14 +84,12 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
             If a loss of the user's own cannot be imported.
         """
         super().checkParams()
-        loss_of(self, False, 0)
+        loss = self._chosen_loss(checked=True)
+        if loss.num_outputs != 1:
+            raise InvalidParamError(f"the {loss.name} loss has {loss.num_outputs} outputs; a regressor takes one")
 
     def _loss(self, data: TrainingData) -> Loss:
-        return loss_of(self, False, 0)
+        return self._chosen_loss()
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentRegressorModel:
         return GradientDescentRegressorModel(weights, intercepts)
-
-    def write(self) -> EstimatorWriter:
-        """Writer of the params; a loss of your own is saved by its import path."""
-        return EstimatorWriter(self)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.linalg import Vector, Vectors
+from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.sql import DataFrame, Row
 
@@ -55,7 +55,7 @@ class LinearRegressionModel(_LinearParams, LinearModel):
         return self._with_margin(df, vector, self.getOrDefault("predictionCol"))
 
     def _to_row(self) -> dict[str, Any]:
-        return {"intercept": self.intercept, "coefficients": Vectors.dense(self._weights[0]), "scale": self.scale}
+        return {**super()._to_row(), "scale": self.scale}
 
     @classmethod
     def _from_row(cls, row: Row) -> LinearRegressionModel:

@@ -27,6 +27,21 @@ class LogCosh:
         return np.asarray(1.0 - np.tanh((raw_prediction - label) / self.scale) ** 2)
 
 
+class Exponential:
+    """``e^(-s z)`` with s = 2 y - 1, the loss of AdaBoost."""
+
+    label_range = (0.0, 1.0)
+
+    def value(self, label: Array, raw_prediction: Array) -> Array:
+        return np.asarray(np.exp(-(2 * label - 1) * raw_prediction))
+
+    def derivative(self, label: Array, raw_prediction: Array) -> Array:
+        return -(2 * label - 1) * self.value(label, raw_prediction)
+
+    def curvature(self, label: Array, raw_prediction: Array) -> Array:
+        return self.value(label, raw_prediction)
+
+
 class Outer:
     class Nested(LogCosh):
         pass

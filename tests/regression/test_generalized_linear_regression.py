@@ -1,0 +1,139 @@
+"""Generalized linear regression against ``pyspark.ml``: every family and link, penalised or not, with offsets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.ml.regression import GeneralizedLinearRegression as MLlibGeneralizedLinearRegression
+from pyspark.sql import functions as F
+
+from sparkgd.exceptions import InvalidDataError, InvalidParamError
+from sparkgd.regression import GeneralizedLinearRegression, GeneralizedLinearRegressionModel
+from sparkgd.regression.glm_family import NAMED_LINKS, family_and_link
+from tests.support.frames import frame
+from tests.support.objectives import assert_same_model
+
+RNG = np.random.default_rng(14)
+ROWS = 100
+X = RNG.normal(size=(ROWS, 2)) * [1.0, 2.0]
+ETA = 0.4 * X[:, 0] - 0.2 * X[:, 1]
+MEAN = 2.0 + np.clip(ETA, -1.2, 1.2)
+LABELS = {
+    "binomial": (RNG.random(ROWS) < 1 / (1 + np.exp(-2 * ETA))).astype(float),
+    "poisson": RNG.poisson(MEAN).astype(float),
+    "positive": RNG.gamma(5.0, MEAN / 5.0),
+}
+NAMED = [{"family": family, "link": link} for family, links in NAMED_LINKS.items() for link in links]
+POWERS = [(0.0, 1.0), (1.5, None), (1.5, 0.0), (1.5, 1.0), (2.0, 0.5), (2.5, 0.0), (3.0, 1.0)]
+TWEEDIE = [{"family": "tweedie", "variancePower": v, "linkPower": p} for v, p in POWERS]
+
+
+@pytest.fixture(scope="module")
+def df(spark):
+    columns = {**LABELS, "weight": RNG.choice([0.5, 1.0, 2.0], ROWS), "offset": 0.1 * RNG.normal(size=ROWS)}
+    cached = frame(spark, X, LABELS["positive"], 1, **columns).cache()
+    cached.count()
+    yield cached
+    cached.unpersist()
+
+
+def label_of(params: dict[str, object]) -> str:
+    return str(params["family"]) if params["family"] in LABELS else "positive"
+
+
+@pytest.mark.parametrize("reg", [0.0, 0.3])
+@pytest.mark.parametrize("params", NAMED + TWEEDIE, ids=lambda p: "-".join(str(v) for v in p.values()))
+def test_coefficients_are_mllibs(df, params, reg):
+    given = {name: value for name, value in params.items() if value is not None}
+    shared = {**given, "regParam": reg, "labelCol": label_of(params), "weightCol": "weight"}
+    if not least_squares(given) or reg == 0.0:
+        shared["offsetCol"] = "offset"
+    found = GeneralizedLinearRegression(tol=1e-9, **shared).fit(df)
+    expected = MLlibGeneralizedLinearRegression(tol=1e-10, maxIter=200, **shared).fit(df)
+    assert_same_model(found, expected, 1e-5)
+    assert found.summary.status == "converged"
+    assert found.summary.totalIterations <= 25
+
+
+def least_squares(params: dict[str, object]) -> bool:
+    return family_and_link(GeneralizedLinearRegression(**params)).is_least_squares
+
+
+def test_score_equations_hold_with_the_penalty(df):
+    """``sum_i w_i (y_i - mu_i) x_i = regParam * Omega * b`` for a canonical link."""
+    model = GeneralizedLinearRegression(family="poisson", regParam=0.5, labelCol="poisson", tol=1e-10).fit(df)
+    mean = np.exp(X @ model.coefficients.toArray() + model.intercept)
+    score = (LABELS["poisson"] - mean) @ X
+    np.testing.assert_allclose(score, 0.5 * mean.sum() * model.coefficients.toArray(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("execution", ["driver", "cluster"])
+@pytest.mark.parametrize("standing", ["penalised", "validated"])
+def test_the_working_weights_are_those_of_the_training_rows(df, execution, standing):
+    held = F.monotonically_increasing_id() % 4 == 0
+    marked = df.withColumn("held", held)
+    params = {"family": "poisson", "regParam": 0.5, "labelCol": "poisson", "tol": 1e-10, "execution": execution}
+    if standing == "validated":
+        model = GeneralizedLinearRegression(validationIndicatorCol="held", **params).fit(marked)
+        assert_same_model(model, GeneralizedLinearRegression(**params).fit(marked.where("not held")), 1e-7)
+    else:
+        weightless = marked.withColumn("weight", F.when(F.col("held"), 0.0).otherwise(1.0))
+        model = GeneralizedLinearRegression(weightCol="weight", **params).fit(weightless)
+        assert_same_model(model, GeneralizedLinearRegression(**params).fit(marked.where("not held")), 1e-7)
+
+
+@pytest.mark.parametrize("params", [{"family": "binomial", "link": "cloglog"}, TWEEDIE[1]], ids=str)
+def test_predictions_are_mllibs(df, params):
+    given = {name: value for name, value in params.items() if value is not None}
+    shared = {**given, "labelCol": label_of(params), "linkPredictionCol": "link", "offsetCol": "offset"}
+    model = GeneralizedLinearRegression(tol=1e-9, **shared).fit(df)
+    mllib = MLlibGeneralizedLinearRegression(tol=1e-10, maxIter=100, **shared).fit(df)
+    for mine, theirs in zip(model.transform(df).collect(), mllib.transform(df).collect(), strict=True):
+        assert mine.prediction == pytest.approx(theirs.prediction, rel=1e-4)
+        assert mine.link == pytest.approx(theirs.link, rel=1e-4, abs=1e-5)
+    plain = model.copy()
+    plain.clear(plain.offsetCol)
+    row = plain.transform(df).first()
+    assert plain.predict(row.features) == pytest.approx(row.prediction, rel=1e-10)
+
+
+def test_all_stages_of_a_penalised_fit_are_counted(df):
+    model = GeneralizedLinearRegression(family="poisson", regParam=0.5, labelCol="poisson").fit(df)
+    summary = model.summary
+    assert summary.totalRounds > summary.totalIterations > 1
+    assert len(summary.objectiveHistory) == len(summary.gradientNormHistory) > summary.totalIterations
+    short = GeneralizedLinearRegression(family="poisson", regParam=0.5, labelCol="poisson", maxIter=1)
+    with pytest.warns(UserWarning, match="did not converge"):
+        assert short.fit(df).summary.totalIterations == 1
+
+
+def test_model_is_saved_and_loaded(df, tmp_path):
+    estimator = GeneralizedLinearRegression(
+        family="tweedie", variancePower=1.5, linkPower=0.0, linkPredictionCol="eta", regParam=0.1
+    )
+    estimator.save(str(tmp_path / "estimator"))
+    model = GeneralizedLinearRegression.load(str(tmp_path / "estimator")).fit(df)
+    model.save(str(tmp_path / "model"))
+    loaded = GeneralizedLinearRegressionModel.load(str(tmp_path / "model"))
+    assert (loaded.coefficients, loaded.intercept) == (model.coefficients, model.intercept)
+    assert loaded.transform(df).collect() == model.transform(df).collect()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"family": "binomial", "link": "log"}, "link='log' does not go with family='binomial'"),
+        ({"family": "tweedie", "link": "log"}, "set linkPower instead"),
+        ({"family": "tweedie", "variancePower": 0.5}, "variancePower=0.5"),
+        ({"family": "negativeBinomial"}, "family='negativeBinomial'"),
+        ({"regParam": -1.0}, "regParam=-1.0"),
+    ],
+)
+def test_params_that_do_not_fit_are_refused(df, params, message):
+    with pytest.raises(InvalidParamError, match=message):
+        GeneralizedLinearRegression(**params).fit(df)
+
+
+def test_labels_outside_the_family_are_refused(df):
+    with pytest.raises(InvalidDataError, match="needs numbers > 0"):
+        GeneralizedLinearRegression(family="gamma", labelCol="poisson").fit(df)
