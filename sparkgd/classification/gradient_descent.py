@@ -17,7 +17,7 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.loss_params import HasLoss, loss_of
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params import Rule, param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import AnyPenaltyParams
+from sparkgd.ml.penalty_params import AnyPenaltyParams, centred
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.session import TrainingData
 
@@ -133,4 +133,6 @@ class GradientDescentClassifier(
         return LabelRange(0.0, max(loss.num_outputs, 2) - 1.0, integer=True)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentClassifierModel:
+        if loss.num_outputs > 1:
+            weights, intercepts = centred(self, weights, intercepts)
         return GradientDescentClassifierModel(weights, intercepts)

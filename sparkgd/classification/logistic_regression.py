@@ -20,7 +20,7 @@ from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params import Rule, ScoringParams, one_of, param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds, has_bounds, unpenalised
+from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds, centred
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.session import TrainingData
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
@@ -148,9 +148,6 @@ class LogisticRegression(
         return MultinomialLoss(classes)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LogisticRegressionModel:
-        if loss.num_outputs > 1 and not has_bounds(self):
-            # Shifts of all classes alike change no probability: MLlib's choice, the mean 0, makes the model unique.
-            free = unpenalised(self, weights.shape[1])
-            weights = weights - np.where(free, weights.mean(axis=0), 0.0)
-            intercepts = intercepts - (intercepts.mean() if self.getOrDefault("fitIntercept") else 0.0)
+        if loss.num_outputs > 1:
+            weights, intercepts = centred(self, weights, intercepts)
         return LogisticRegressionModel(weights, intercepts)

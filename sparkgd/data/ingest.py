@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 HANDLE_SCHEMA = "handle binary"
 
+NUMBER_BYTES = 8
+
+KNOWN_SIZE = frozenset({"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union"})
+"""Operators of Spark's logical plans of whose rows there are no more than Spark knows."""
+
 
 @dataclass(frozen=True, eq=False)
 class ResidentPacked(Packed):
@@ -65,17 +70,30 @@ def is_small(df: DataFrame, limit: int) -> bool:
     """Whether Spark knows, without a job, that the rows take at most ``limit`` bytes.
 
     Spark knows the size of what is cached or local. Its estimate for files is that of the files, which may be
-    compressed a hundred times over, so files are never said to be small.
+    compressed a hundred times over, so files are never said to be small; nor is what joins, explodes or computes rows
+    in Python.
     """
     plan = df._jdf.queryExecution().optimizedPlan()
-    found = plan.collectLeaves()
-    leaves = [(found.apply(i), found.apply(i).getClass().getSimpleName()) for i in range(found.size())]
-    known = all(
-        kind in ("LocalRelation", "Range")
-        or (kind == "InMemoryRelation" and leaf.cacheBuilder().isCachedColumnBuffersLoaded())
-        for leaf, kind in leaves
-    )
-    return known and int(plan.stats().sizeInBytes()) <= limit
+    return all(_is_known(node, limit) for node in _nodes(plan)) and int(plan.stats().sizeInBytes()) <= limit
+
+
+def _nodes(plan: Any) -> Iterator[Any]:
+    """A logical plan's operators."""
+    yield plan
+    children = plan.children()
+    for i in range(children.size()):
+        yield from _nodes(children.apply(i))
+
+
+def _is_known(node: Any, limit: int) -> bool:
+    """Whether an operator adds no rows, or is a source whose rows, decompressed, take at most ``limit`` bytes."""
+    kind = node.getClass().getSimpleName()
+    if kind != "InMemoryRelation":
+        return kind in KNOWN_SIZE
+    if not node.cacheBuilder().isCachedColumnBuffersLoaded():
+        return False
+    rows, columns = int(str(node.stats().rowCount().get())), int(node.output().size())
+    return rows * columns * NUMBER_BYTES <= limit
 
 
 def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:

@@ -115,15 +115,23 @@ def intercept_penalty(instance: Params, outputs: int) -> Penalty:
     return _bounded(instance, "OnIntercepts", NoPenalty(), (outputs,))
 
 
-def has_bounds(instance: Params) -> bool:
-    """Whether any bound is set."""
+def centred(instance: Params, weights: Array, intercepts: Array) -> tuple[Array, Array]:
+    """Multinomial weights (K, p) and intercepts (K,) with the mean 0 over the classes wherever the penalty allows.
+
+    Shifts of all classes alike change no probability; this choice, MLlib's, makes the model unique. Bounds rule it out.
+    """
     sides, parts = ("lower", "upper"), ("OnCoefficients", "OnIntercepts")
-    return any(value_or_none(instance, f"{side}Bounds{part}") is not None for side in sides for part in parts)
+    if any(value_or_none(instance, f"{side}Bounds{part}") is not None for side in sides for part in parts):
+        return weights, intercepts
+    free = _unpenalised(instance, weights.shape[1])
+    mean = intercepts.mean() if instance.getOrDefault("fitIntercept") else 0.0
+    return weights - np.where(free, weights.mean(axis=0), 0.0), intercepts - mean
 
 
-def unpenalised(instance: Params, columns: int) -> npt.NDArray[np.bool_]:
-    """Which columns the penalty leaves alone."""
-    return np.asarray(instance.getOrDefault("regParam") * _factors(instance, columns) == 0.0)
+def _unpenalised(instance: Params, columns: int) -> npt.NDArray[np.bool_]:
+    groups = value_or_none(instance, "penaltyGroups")
+    factors = _factors(instance, columns) if groups is None else np.asarray(groups) >= 0
+    return np.asarray(instance.getOrDefault("regParam") * factors == 0.0)
 
 
 def _bounded(instance: Params, suffix: str, penalty: Penalty, shape: tuple[int, ...]) -> Penalty:

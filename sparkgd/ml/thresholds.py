@@ -64,7 +64,7 @@ class ThresholdParams(HasThreshold, HasThresholds):
         if self.isSet(self.threshold) and not self.isSet(self.thresholds):
             threshold = self.getOrDefault(self.threshold)
             return [1.0 - threshold, threshold]
-        return list(self.getOrDefault(self.thresholds))
+        return list(self.getOrDefault("thresholds"))
 
     def _check_thresholds(self, num_classes: int) -> None:
         """Refuse thresholds that do not fit the number of classes or contradict ``threshold``.

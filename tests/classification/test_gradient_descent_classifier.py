@@ -49,7 +49,7 @@ def test_every_loss_by_name_fits_predicts_saves_and_loads(df, tmp_path, name):
     loaded = GradientDescentClassifierModel.load(str(tmp_path / "model"))
     rows = model.transform(df).collect()
     assert loaded.transform(df).collect() == rows
-    assert np.mean([row.prediction == row[label] for row in rows]) > 0.6
+    assert np.mean([row.prediction == row[label] for row in rows]) > 0.5
     for row in rows[:20]:
         np.testing.assert_allclose(loaded.predictRaw(row.features), row.rawPrediction, rtol=1e-10)
         assert loaded.predict(row.features) == row.prediction

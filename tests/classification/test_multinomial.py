@@ -59,7 +59,7 @@ def test_objective_is_mllibs_and_no_higher(df, params):
 
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.3], [0.0, 1.0, 1.0]])
 def test_outputs_are_mllibs(df, thresholds):
-    model = LogisticRegression(regParam=0.1, thresholds=thresholds).fit(df)
+    model = LogisticRegression(regParam=0.1, thresholds=thresholds, tol=1e-10).fit(df)
     mllib = MLlibLogisticRegression(regParam=0.1, **TIGHT).fit(df)
     if thresholds:
         mllib.setThresholds(thresholds)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.losses import LabelRange
+
 Array = npt.NDArray[np.float64]
 
 
@@ -30,7 +32,7 @@ class LogCosh:
 class Exponential:
     """``e^(-s z)`` with s = 2 y - 1, the loss of AdaBoost."""
 
-    label_range = (0.0, 1.0)
+    label_range = LabelRange(0.0, 1.0, integer=True)
 
     def value(self, label: Array, raw_prediction: Array) -> Array:
         return np.asarray(np.exp(-(2 * label - 1) * raw_prediction))

@@ -26,7 +26,7 @@ def df(spark):
 
 @pytest.mark.parametrize("solver", ["newton", "l-bfgs", "gd", "sgd"])
 def test_cluster_and_driver_give_the_same_coefficients(spark, df, solver):
-    estimator = LogisticRegression(solver=solver, regParam=0.01, weightCol="weight", maxIter=12, tol=0.0)
+    estimator = LogisticRegression(solver=solver, regParam=0.01, weightCol="weight", maxIter=5, tol=0.0)
     if solver == "sgd":
         estimator.setBatchSize(20)
     with nothing_left(spark):

@@ -46,6 +46,8 @@ def test_every_loss_by_name_fits_predicts_saves_and_loads(df, tmp_path, name):
     objective = PenalisedLoss(LOSSES[name].build(LossSettings()), X, Y, np.ones(ROWS), 0.01)
     best = objective.of(model)
     assert model.summary.objective == pytest.approx(best, rel=1e-5)
+    if not objective.loss.is_smooth:
+        assert model.summary.dualityGap <= 1e-5 * best
     weights, intercepts = coefficients_of(model)
     for step in 0.05 * RNG.normal(size=(20, 3)):
         assert objective.at(weights + step[:2], intercepts + step[2]) >= best * (1 - 1e-9) - 1e-12
@@ -68,7 +70,6 @@ def test_quantile_predictions_have_that_share_of_labels_below(df, quantile):
     model = GradientDescentRegressor(loss="quantile", quantile=quantile, tol=1e-8).fit(df)
     share = model.transform(df).where("label <= prediction").count() / ROWS
     assert abs(share - quantile) <= 3 / ROWS  # three rows, one for each coefficient, lie on the plane itself
-    assert model.summary.dualityGap <= 1e-6 * model.summary.objective or np.isinf(model.summary.dualityGap)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,8 @@ def test_losses_that_cannot_be_saved_or_found_are_refused(df, tmp_path):
     with pytest.raises(ModelFormatError, match=r"cannot be imported.*pyFiles"):
         GradientDescentRegressor(loss="no_such_module:Loss").fit(df)
     model = GradientDescentRegressor(loss=LOG_COSH).fit(df)
-    model.set(model.loss, "no_such_module:Loss").save(str(tmp_path / "model"))
+    model.set(model.loss, "no_such_module:Loss")
+    model.save(str(tmp_path / "model"))
     loaded = GradientDescentRegressorModel.load(str(tmp_path / "model"))
     assert loaded.coefficients == model.coefficients
     with pytest.raises(ModelFormatError, match="cannot be imported"):
