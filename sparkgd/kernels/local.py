@@ -66,7 +66,7 @@ class Steps:
     first: float
     last: float
     epochs: int = 1
-    average_from: float = 0.5
+    average_from: float = 0.8
     damping: float = 1.0
     seed: int = 0
     round: int = 0

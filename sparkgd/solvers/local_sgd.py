@@ -19,13 +19,10 @@ from sparkgd.solvers.base import (
     ended,
 )
 
-FIRST = 1.0
-"""First step of the first round, in units of ``step_size``."""
-
 FALL = 10.0
 """Ratio of the first and the last step of an epoch."""
 
-COOLING = 3.0
+COOLING = 4.0
 """Ratio of the step sizes of successive rounds."""
 
 SMALLEST = 1e-6
@@ -55,7 +52,7 @@ class LocalSgd(Solver[LocalSgdState]):
     """Local SGD, also known as parallel SGD with averaging (Zinkevich et al., 2010; Stich, 2019).
 
     A round sends one point to all partitions. Each goes over its rows in random order with steps that fall from one
-    round to the next, and averages the iterates of the epoch's second half; the averages of all partitions are averaged
+    round to the next, and averages the iterates of the epoch's last fifth; the averages of all partitions are averaged
     in turn. The same round sums value and gradient at the point that it left, so every entry of the history is the true
     objective. An epoch that has raised it is forgotten: the next one starts at the best point, with a quarter of the
     step. Partitions that differ pull apart, and their average is near the optimum, not at it: see `LocalSvrg`.
@@ -83,7 +80,7 @@ class LocalSgd(Solver[LocalSgdState]):
         zeros = np.zeros_like(point)
         return LocalSgdState(
             point, np.nan, zeros, 0, np.inf, np.nan, None,
-            best_point=point, best_value=np.inf, step=FIRST * self.step_size,
+            best_point=point, best_value=np.inf, step=self.step_size,
         )  # fmt: skip
 
     def ask(self, state: LocalSgdState) -> Request:

@@ -77,7 +77,7 @@ def plain_epoch(kernel: EpochKernel, block: Block, stride: int = 1) -> tuple[Arr
     safe = np.where(frame.scale > 0.0, frame.scale, 1.0)
     anchor = np.where(frame.scale > 0.0, start / safe, 0.0)
     u, b = anchor.copy(), anchor_intercept.copy()
-    average_from = min(int(0.5 * len(order)), max(len(order) - stride, 0))
+    average_from = min(int(steps.average_from * len(order)), max(len(order) - stride, 0))
     means, intercepts = [], []
     step, share_sum = steps.first, weight[used].mean()
     for first in range(0, len(order), stride):
