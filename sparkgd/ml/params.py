@@ -28,6 +28,8 @@ from pyspark.ml.param.shared import (
 )
 
 from sparkgd.exceptions import InvalidParamError
+from sparkgd.solvers.schedules import SCHEDULES
+from sparkgd.solvers.updates import UPDATES
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 ClassT = TypeVar("ClassT", bound=type[Params])
@@ -145,14 +147,25 @@ class HasSolver(Params):
     )
     stepSize = param(
         "stepSize",
-        "step size of gd and sgd, meant for standardised columns if standardization is true; default: from a "
-        "curvature bound (> 0)",
+        "step size of gd, sgd and the local solvers, meant for standardised columns if standardization is true; "
+        "default: from a curvature bound (> 0)",
         TypeConverters.toFloat,
     )
     schedule = param(
         "schedule",
-        "how the step size changes: auto, lineSearch (gd), constant, inverseSqrt, inverseScaling",
+        "how the step size changes: auto, lineSearch (gd), constant, inverseSqrt, inverseScaling, exponential, cosine, "
+        "adaptive (shrinks when values stop falling)",
         TypeConverters.toString,
+    )
+    updater = param(
+        "updater",
+        "what sgd makes of a gradient: momentum (heavy ball, plain SGD if momentum is 0), nesterov, adagrad, adam",
+        TypeConverters.toString,
+    )
+    averaging = param(
+        "averaging",
+        "whether the result of sgd is the mean of its points, not the last",
+        TypeConverters.toBoolean,
     )
     momentum = param(
         "momentum", "share of the last step added to the next, of gd and sgd [0, 1)", TypeConverters.toFloat
@@ -243,6 +256,8 @@ class TrainingParams(
             solver="auto",
             schedule="auto",
             momentum=0.0,
+            updater="momentum",
+            averaging=False,
             miniBatchFraction=1.0,
             localEpochs=1,
             execution="auto",
@@ -281,7 +296,8 @@ RULES: dict[str, Rule] = {
     "aggregationDepth": between(1, np.inf),
     "maxBlockSizeInMB": between(0, np.inf),
     "stepSize": between(0, np.inf, open_low=True),
-    "schedule": one_of("auto", "lineSearch", "constant", "inverseSqrt", "inverseScaling"),
+    "schedule": one_of("auto", "lineSearch", *SCHEDULES),
+    "updater": one_of(*UPDATES),
     "momentum": between(0, 1, open_high=True),
     "batchSize": between(1, np.inf),
     "localEpochs": between(1, np.inf),

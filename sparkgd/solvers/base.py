@@ -239,8 +239,12 @@ class Solver(ABC, Generic[StateT]):
     def tell(self, state: StateT, reply: Reply) -> StateT:
         """State after the round."""
 
+    def result(self, state: StateT) -> Array:
+        """The point that a stochastic solver's last state stands for."""
+        return state.point
+
     def settled(self, state: StateT, reply: Reply) -> StateT:
-        """The state to end with; ``reply`` has value and gradient at the point of a stochastic solver's last state."""
+        """The state to end with, at its `result`, where ``reply`` has value and gradient; for stochastic solvers."""
         gradient = reply.gradients[0]
         return replace(state, value=float(reply.values[0]), gradient=gradient, residual=float(np.linalg.norm(gradient)))
 

@@ -18,6 +18,7 @@ class DescentState(State):
 
     trial: Array
     velocity: Array
+    schedule_memory: Array
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class GradientDescent(Solver[DescentState]):
 
     def start(self, point: Array) -> DescentState:
         zeros = np.zeros_like(point)
-        return DescentState(point, np.nan, zeros, -1, np.inf, np.nan, None, trial=point, velocity=zeros)
+        return DescentState(
+            point, np.nan, zeros, -1, np.inf, np.nan, None, trial=point, velocity=zeros,
+            schedule_memory=self.schedule.start(),
+        )  # fmt: skip
 
     def ask(self, state: DescentState) -> Request:
         return GradientRequest(state.trial[None, :])
@@ -43,7 +47,8 @@ class GradientDescent(Solver[DescentState]):
     def tell(self, state: DescentState, reply: Reply) -> DescentState:
         point, gradient = state.trial, reply.gradients[0]
         iteration = state.iteration + 1
-        step = self.schedule.step_size(iteration + 1)
+        memory = self.schedule.heard(state.schedule_memory, float(reply.values[0]))
+        step = self.schedule.step_size(iteration + 1, memory)
         trial = self.penalty.prox(point - step * gradient + self.momentum * state.velocity, step)
         return replace(
             state,
@@ -54,4 +59,5 @@ class GradientDescent(Solver[DescentState]):
             residual=prox_residual(self.penalty, point, gradient),
             trial=trial,
             velocity=trial - point,
+            schedule_memory=memory,
         )

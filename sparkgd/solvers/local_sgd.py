@@ -108,6 +108,8 @@ class LocalSgd(Solver[LocalSgdState]):
             best_value=value,
             step=state.step / COOLING,
         )
+        if not np.isfinite(moved.point).all():
+            moved = replace(moved, point=state.point, step=0.25 * state.step)
         return self._checked(moved)
 
     def _checked(self, state: LocalSgdState) -> LocalSgdState:

@@ -26,6 +26,7 @@ from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
 from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.solvers.steepest import SteepestDescent
+from sparkgd.solvers.updates import UPDATES
 
 
 class Scaling(Enum):
@@ -48,9 +49,12 @@ class SolverSettings:
     step_size: float | None = None
     schedule: str = "auto"
     momentum: float = 0.0
+    updater: str = "momentum"
+    averaging: bool = False
     batch_size: int | None = None
     fraction: float = 1.0
     local_epochs: int = 1
+    horizon: int = 100
     seed: int = 0
     tol: float = 1e-6
 
@@ -150,7 +154,7 @@ def _schedule(context: SolverContext, default_step: float, default_schedule: str
     if name not in SCHEDULES:
         works = ", ".join(repr(known) for known in ("auto", *SCHEDULES))
         raise IncompatibleError(f"schedule={name!r} cannot be used with solver={settings.name!r}; give one of {works}")
-    return SCHEDULES[name](step)
+    return SCHEDULES[name](step).over(settings.horizon)
 
 
 def _gradient_descent(context: SolverContext) -> Solver[Any]:
@@ -177,9 +181,11 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
         batches = BernoulliBatches(settings.seed, settings.fraction)
         batch = max(int(settings.fraction * context.rows), 1)
     # A batch's Hessian is that of all rows plus noise that falls with the batch: stable steps are about its inverse.
-    step = 1.0 / (context.largest_curvature + context.row_curvature / batch)
+    update = UPDATES[settings.updater](settings.momentum)
+    curvature = update.gain * (context.largest_curvature + context.row_curvature / batch)
+    step = update.natural_step or 1.0 / curvature
     schedule = _schedule(context, step, "inverseSqrt")
-    return StochasticGradientDescent(batches, schedule, settings.momentum, settings.tol, context.penalty)
+    return StochasticGradientDescent(batches, schedule, update, settings.averaging, settings.tol, context.penalty)
 
 
 def _local_step(context: SolverContext) -> float:

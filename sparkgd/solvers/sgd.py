@@ -11,6 +11,7 @@ from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Sample, Solver, State, Status, ended
 from sparkgd.solvers.sampling import BernoulliRows, UniformRows
 from sparkgd.solvers.schedules import Constant, Schedule
+from sparkgd.solvers.updates import Momentum, Update
 
 
 class Batches(Protocol):
@@ -44,59 +45,81 @@ class BernoulliBatches:
 
 @dataclass(frozen=True)
 class StochasticState(State):
-    """Adds the last displacement (for momentum)."""
+    """Adds what update rule and schedule remember, and the mean of all points so far.
 
-    velocity: Array
+    Attributes
+    ----------
+    update_memory : ndarray (k, n)
+    schedule_memory : ndarray
+    mean_point : ndarray (n,)
+    """
+
+    update_memory: Array
+    schedule_memory: Array
+    mean_point: Array
 
 
 @dataclass(frozen=True)
 class StochasticGradientDescent(Solver[StochasticState]):
-    """``u <- prox(u - step_size(t) * g_t + momentum * (last displacement))``, g_t the mean gradient of a mini-batch.
+    """``u <- prox(u + move(g_t))``, g_t the mean gradient of a mini-batch, the move that of an `Update`.
 
     ``value`` and ``gradient`` of a state are the batch's, at the point before the step. Iteration t means t steps made.
-    With ``batch_size=1`` this is the founding SGD, whose step ``learning_rate / m`` is ``step_size`` here.
+    Without momentum and with ``batch_size=1`` this is the founding SGD, whose step ``learning_rate / m`` is
+    ``step_size`` here.
 
     Parameters
     ----------
     batches : Batches
     schedule : Schedule
-    momentum : float
-        In [0, 1).
+    update : Update
+    averaging : bool
+        Whether the result is the mean of all points (Polyak and Juditsky, 1992) instead of the last one.
     tol : float
         Ends when a step is shorter than ``tol * max(norm(u), 1)``, the rule of MLlib's legacy SGD; 0 never does.
     """
 
     batches: Batches
     schedule: Schedule = Constant(1.0)
-    momentum: float = 0.0
+    update: Update = Momentum()
+    averaging: bool = False
     tol: float = 0.0
     penalty: Penalty = NoPenalty()
     name: str = "sgd"
     is_stochastic: bool = True
 
     def start(self, point: Array) -> StochasticState:
-        zeros = np.zeros_like(point)
-        return StochasticState(point, np.nan, zeros, 0, np.inf, np.nan, None, velocity=zeros)
+        return StochasticState(
+            point, np.nan, np.zeros_like(point), 0, np.inf, np.nan, None,
+            update_memory=self.update.start(len(point)), schedule_memory=self.schedule.start(), mean_point=point,
+        )  # fmt: skip
 
     def ask(self, state: StochasticState) -> Request:
         return GradientRequest(state.point[None, :], self.batches.at(state.iteration + 1))
 
     def tell(self, state: StochasticState, reply: Reply) -> StochasticState:
-        gradient = reply.gradients[0]
-        step = self.schedule.step_size(state.iteration + 1)
-        moved = state.point - step * gradient + self.momentum * state.velocity
-        point = self.penalty.prox(moved, step)
-        velocity = point - state.point
+        gradient, value, step = reply.gradients[0], float(reply.values[0]), state.iteration + 1
+        size = self.schedule.step_size(step, state.schedule_memory)
+        memory = self.update.learn(state.update_memory, gradient, size)
+        moved = state.point + self.update.move(memory, gradient, size, step)
+        before, point = state.point, self.penalty.prox(moved, self.update.prox_step(memory, size, step))
         state = replace(
             state,
             point=point,
-            value=float(reply.values[0]),
+            value=value,
             gradient=gradient,
-            iteration=state.iteration + 1,
+            iteration=step,
             residual=float(np.linalg.norm(gradient)),
-            velocity=velocity,
+            update_memory=self.update.moved(memory, point - state.point),
+            schedule_memory=self.schedule.heard(state.schedule_memory, value),
+            mean_point=state.mean_point + (point - state.mean_point) / step,
         )
-        length, size = float(np.linalg.norm(velocity)), float(np.linalg.norm(point))
+        return self._checked(state, float(np.linalg.norm(point - before)))
+
+    def result(self, state: StochasticState) -> Array:
+        return state.mean_point if self.averaging else state.point
+
+    def _checked(self, state: StochasticState, length: float) -> StochasticState:
+        size = float(np.linalg.norm(state.point))
         if 0.0 < length < self.tol * max(size, 1.0):  # a batch without any row moves nothing
             return ended(state, Status.CONVERGED, f"the last step, {length:.3g}, is below tol * max(norm(coef), 1)")
         return state

@@ -144,10 +144,16 @@ class _Run:
             )
             self.state = replace(state, ending=ending)
 
+    def result(self) -> Array:
+        """The point to evaluate at the end of a stochastic fit."""
+        if self._best_held_out is None:
+            return self.task.solver.result(self.state)
+        return self.task.objective.point(self.coef)
+
     def settle(self, answer: Answer, evaluated: Array) -> None:
         """Take the true values at a stochastic solver's result."""
         if self._best_held_out is None:
-            self.state = self.task.solver.settled(self.state, answer.reply)
+            self.state = self.task.solver.settled(replace(self.state, point=evaluated), answer.reply)
             self.coef = self.task.objective.raw_coef(self.state.point)
         else:
             self.state = Solver.settled(self.task.solver, replace(self.state, point=evaluated), answer.reply)
@@ -258,7 +264,7 @@ def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
     if not finished:
         return
     began = time.perf_counter()
-    points = [run.task.objective.point(run.coef) for run in finished]
+    points = [run.result() for run in finished]
     questions = [
         Question(run.task.objective, GradientRequest(point[None, :]), run.task.weight_sum)
         for run, point in zip(finished, points, strict=True)
