@@ -93,7 +93,7 @@ class LocalSgd(Solver[LocalSgdState]):
         evaluated, epoch = reply.parts
         value, gradient = float(evaluated.values[0]), evaluated.gradients[0]
         assert epoch.local_point is not None
-        if not value < state.best_value:
+        if not value <= state.best_value:  # equal where a forgotten epoch began again
             return self._checked(
                 replace(state, point=state.best_point, iteration=state.iteration + 1, step=0.25 * state.step)
             )
