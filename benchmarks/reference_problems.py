@@ -2,7 +2,8 @@
 
     python -m benchmarks.reference_problems --solvers auto l-bfgs --skip mnist --output reference_problems.md
 
-Fits run in this process, on the driver engine, with default settings (100 iterations, tol 1e-6) from a cold start.
+Fits run with default settings (100 iterations, tol 1e-6) from a cold start: in this process, or with ``--cluster`` by
+Spark jobs on two local cores.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from functools import reduce
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.session import local_session
+from sparkgd.data.ingest import ingest
 from sparkgd.data.statistics import Statistics, merge, statistics_of
+from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
@@ -24,6 +31,7 @@ from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, Poiss
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import train
+from sparkgd.training.rounds import Engine
 from sparkgd.training.setup import TrainingSpec, prepare
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
@@ -77,10 +85,32 @@ def spec_of(problem: Problem, statistics: Statistics, solver: str) -> TrainingSp
     )
 
 
-def row_of(problem: Problem, solver: str, blocks: list[Block], statistics: Statistics) -> str:
-    engine, began = DriverEngine(blocks), time.perf_counter()
+def cluster_engine(spark: SparkSession, blocks: list[Block]) -> ClusterEngine:
+    """The same rows, packed by Spark."""
+    frames = [spark.createDataFrame(_table(block)) for block in blocks]
+    return ClusterEngine(ingest(reduce(DataFrame.union, frames), "float64", -1))
+
+
+def _table(block: Block) -> pa.Table:
+    """A block's rows as ingest reads them."""
+    features = block.features
+    width, rows = features.num_features, features.rows
+    if isinstance(features, CsrFeatures):
+        values, indices, starts = features.values, features.indices, features.indptr
+        index_starts = starts
+    else:
+        values, indices = features.dense().reshape(-1), np.zeros(0, dtype=np.int32)
+        starts, index_starts = np.arange(rows + 1) * width, np.zeros(rows + 1)
+    lists = [(values, starts), (indices, index_starts)]
+    columns = [pa.ListArray.from_arrays(pa.array(at, type=pa.int32()), pa.array(flat)) for flat, at in lists]
+    size = pa.array(np.full(rows, width, dtype=np.int32))
+    return pa.table({"features": columns[0], "indices": columns[1], "size": size, "label": pa.array(block.label)})
+
+
+def row_of(problem: Problem, solver: str, engine: Engine, statistics: Statistics, count: int) -> str:
+    began = time.perf_counter()
     try:
-        prepared = prepare(spec_of(problem, statistics, solver), statistics, sum(b.rows for b in blocks), engine)
+        prepared = prepare(spec_of(problem, statistics, solver), statistics, count, engine)
     except IncompatibleError as error:
         return f"| {problem.id} | {solver} | - | - | - | refused: {str(error).split(': ')[1]} |"
     outcome = train(engine, [prepared.task])[0]
@@ -91,7 +121,7 @@ def row_of(problem: Problem, solver: str, blocks: list[Block], statistics: Stati
     return f"| {problem.id} | {name} | {rounds} | {seconds:.2f} | {gap:.1e} | {outcome.ending.status.value} |"
 
 
-def rows(solvers: list[str], only: list[str] | None, skip: list[str]) -> Iterator[str]:
+def rows(solvers: list[str], only: list[str] | None, skip: list[str], spark: SparkSession | None) -> Iterator[str]:
     known = [p for p in all_problems() if p.loss == "multinomial" or p.loss in LOSSES]
     wanted = [p for p in known if p.dataset not in skip and (only is None or p.dataset in only)]
     present = [p for p in wanted if any(SHARED.glob(f"{p.dataset}.*svm.?z"))]
@@ -99,9 +129,11 @@ def rows(solvers: list[str], only: list[str] | None, skip: list[str]) -> Iterato
         problems = list(group)
         blocks = blocks_of(problems[0])
         statistics = merge([part for block in blocks for part in statistics_of(block).values()])
+        engine = DriverEngine(blocks) if spark is None else cluster_engine(spark, blocks)
         for problem in problems:
             for solver in solvers:
-                yield row_of(problem, solver, blocks, statistics)
+                yield row_of(problem, solver, engine, statistics, sum(block.rows for block in blocks))
+        engine.close()
 
 
 def main() -> None:
@@ -109,11 +141,13 @@ def main() -> None:
     parser.add_argument("--solvers", nargs="+", default=["auto", "l-bfgs"])
     parser.add_argument("--only", nargs="*", help="data sets to take; default: all")
     parser.add_argument("--skip", nargs="*", default=[], help="data sets to leave out")
+    parser.add_argument("--cluster", action="store_true", help="rounds as Spark jobs")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     lines = ["| problem | solver | rounds | seconds | relative gap | status |", "|---|---|---|---|---|---|"]
     print("\n".join(lines))
-    for line in rows(options.solvers, options.only, options.skip):
+    spark = local_session("local[2]") if options.cluster else None
+    for line in rows(options.solvers, options.only, options.skip, spark):
         print(line, flush=True)
         lines.append(line)
     if options.output:

@@ -12,7 +12,6 @@ import os
 import platform
 import statistics
 import sys
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from pyspark.sql import SparkSession
 from benchmarks.cases import CASES, SHARED, SMOKE, Case, arrays
 from benchmarks.memory import PeakMemory
 from benchmarks.rivals import Rival, Run, mllib, objective, scikit_learn, sparkgd
+from benchmarks.session import local_session
 
 RESULTS = Path(__file__).parent / "results"
 OURS, THEIRS = "sparkgd", "MLlib"
@@ -56,7 +56,7 @@ class Result:
 def main() -> int:
     """Run the cases; with ``--check``, exit 1 if a ratio to MLlib falls below the case's target."""
     options = _options()
-    spark = _session(options.master)
+    spark = local_session(options.master)
     results: list[Result] = []
     missed = []
     for case in SMOKE if options.smoke else CASES:
@@ -92,23 +92,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--master", default="local[2]")
     parser.add_argument("--output", help="name of the result files; default: none are written")
     return parser.parse_args()
-
-
-def _session(master: str) -> SparkSession:
-    root = str(Path(__file__).resolve().parents[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    warnings.simplefilter("ignore")
-    spark = (
-        SparkSession.builder.master(master)
-        .appName("sparkgd benchmark")
-        .config("spark.driver.memory", "8g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.python.unix.domain.socket.enabled", "true")
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def _run_case(case: Case, spark: SparkSession, repeats: int, with_sklearn: bool) -> list[Result]:

@@ -1,0 +1,28 @@
+"""The Spark session of the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+
+def local_session(master: str) -> SparkSession:
+    """A session whose Python workers import this checkout."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    root = str(Path(__file__).resolve().parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    warnings.simplefilter("ignore")
+    spark = (
+        SparkSession.builder.master(master)
+        .appName("sparkgd benchmark")
+        .config("spark.driver.memory", "8g")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.python.unix.domain.socket.enabled", "true")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
