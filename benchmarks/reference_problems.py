@@ -124,7 +124,7 @@ def row_of(problem: Problem, solver: str, engine: Engine, statistics: Statistics
 def rows(solvers: list[str], only: list[str] | None, skip: list[str], spark: SparkSession | None) -> Iterator[str]:
     known = [p for p in all_problems() if p.loss == "multinomial" or p.loss in LOSSES]
     wanted = [p for p in known if p.dataset not in skip and (only is None or p.dataset in only)]
-    present = [p for p in wanted if any(SHARED.glob(f"{p.dataset}.*svm.?z"))]
+    present = [p for p in wanted if any(SHARED.glob(f"{p.dataset}.*.?z"))]
     for _, group in groupby(present, key=lambda p: (p.dataset, p.loss)):
         problems = list(group)
         blocks = blocks_of(problems[0])

@@ -53,7 +53,7 @@ def all_problems() -> tuple[Problem, ...]:
 
 def file_of(name: str) -> Path:
     """The file of a data set, skipping the test where it is absent."""
-    for ending in ("libsvm.gz", "svm.xz"):
+    for ending in ("libsvm.gz", "svm.xz", "csv.gz"):
         path = SHARED / f"{name}.{ending}"
         if path.is_file():
             return path
@@ -72,8 +72,10 @@ def unpacked(name: str, directory: Path) -> Path:
 
 @cache
 def load(name: str) -> tuple[sparse.csr_array, Array]:
-    """Features and label of a libsvm data set; unpacked at most once a session."""
+    """Features and label of a data set; unpacked at most once a session."""
     path = file_of(name)
+    if path.name.endswith(".csv.gz"):
+        return _load_csv(path)
     opener = lzma.open if path.suffix == ".xz" else gzip.open
     with opener(path, "rb") as source:
         text = source.read()
@@ -88,3 +90,17 @@ def load(name: str) -> tuple[sparse.csr_array, Array]:
     indptr = np.concatenate([[0], np.cumsum(entries)])
     width = int(indices.max()) + 1
     return sparse.csr_array((pairs[:, 1].copy(), indices, indptr), shape=(len(lines), width)), numbers[is_label]
+
+
+def _load_csv(path: Path) -> tuple[sparse.csr_array, Array]:
+    """Label in the first column; a column of words becomes one column for each word but the first (in file order)."""
+    with gzip.open(path, "rt") as source:
+        rows = [line.strip().split(",") for line in source][1:]
+    columns: list[Array] = []
+    for words in zip(*rows, strict=True):
+        try:
+            columns.append(np.array(words, dtype=np.float64))
+        except ValueError:
+            levels = list(dict.fromkeys(words))[1:]
+            columns.extend(np.array([word == level for word in words], dtype=np.float64) for level in levels)
+    return sparse.csr_array(np.column_stack(columns[1:])), columns[0]

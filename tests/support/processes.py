@@ -40,3 +40,11 @@ def bytes_read(pids: list[int]) -> int:
         except OSError:
             continue
     return total
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process, mapped files included; 0 once it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
