@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 FOLDING = 2.0
-"""Dense work on folding, as a share of the rows' own work, that decides how many rows pass between two foldings."""
+"""Values stepped over for each column folded: how many rows pass between two foldings."""
 
 LINE = 8
 """Numbers of a cache line."""
