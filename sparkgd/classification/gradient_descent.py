@@ -16,8 +16,9 @@ from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.loss_params import HasLoss, loss_of
 from sparkgd.ml.model import ClassifierModel, raw_prediction
-from sparkgd.ml.params import Rule, param, value_or_none, with_accessors
+from sparkgd.ml.params import param, value_or_none, with_accessors
 from sparkgd.ml.penalty_params import AnyPenaltyParams, centred
+from sparkgd.ml.rules import Rule
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.session import TrainingData
 

@@ -17,8 +17,9 @@ from sparkgd.losses import HingeLoss, Loss
 from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import BinaryModel, raw_prediction
-from sparkgd.ml.params import Rule, ScoringParams, param, with_accessors
+from sparkgd.ml.params import ScoringParams, param, with_accessors
 from sparkgd.ml.penalty_params import RidgeParams
+from sparkgd.ml.rules import Rule
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.session import TrainingData
 

@@ -19,8 +19,9 @@ from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
 from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
-from sparkgd.ml.params import Rule, ScoringParams, one_of, param, value_or_none, with_accessors
+from sparkgd.ml.params import ScoringParams, param, value_or_none, with_accessors
 from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds, centred
+from sparkgd.ml.rules import Rule, one_of
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.session import TrainingData
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams

@@ -19,9 +19,10 @@ from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.class_weights import class_weights_of
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.datacheck import check_label
-from sparkgd.ml.params import Rule, TrainingParams, check_params, one_of, set_all, value_or_none
+from sparkgd.ml.params import TrainingParams, set_all, value_or_none
 from sparkgd.ml.penalty_params import column_penalty, intercept_penalty
 from sparkgd.ml.persistence import EstimatorWriter
+from sparkgd.ml.rules import Rule, check_params, one_of
 from sparkgd.ml.session import TrainingData, training_data
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import Penalty
@@ -99,7 +100,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         return EstimatorWriter(self)
 
     def _rules(self) -> dict[str, Rule]:
-        """Rules of params beyond `sparkgd.ml.params.RULES`."""
+        """Rules of params beyond `sparkgd.ml.rules.RULES`."""
         return {"solver": one_of("auto", *SOLVERS)}
 
     def _fit(self, dataset: DataFrame) -> ModelT:

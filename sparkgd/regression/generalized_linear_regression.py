@@ -20,7 +20,8 @@ from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import Rule, ScoringParams, one_of, param, with_accessors
+from sparkgd.ml.params import ScoringParams, param, with_accessors
+from sparkgd.ml.rules import Rule, one_of
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.session import TrainingData
 from sparkgd.penalties import ElasticNet, Penalty

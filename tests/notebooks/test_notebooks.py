@@ -11,7 +11,7 @@ nbformat = pytest.importorskip("nbformat", reason="notebooks need nbclient and i
 
 from tests.support.notebooks import NOTEBOOKS, run_notebook  # noqa: E402
 
-MACHINE = re.compile(r"/home/|/root/|/tmp/|/usr/|/work/|site-packages|[A-Z]:\\")
+MACHINE = re.compile(r"/home/|/root/|/tmp/|/usr/|/opt/|/mnt/|site-packages|[A-Z]:\\")
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
