@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reference_problems import blocks_of, spec_of
+from benchmarks.session import local_session
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
@@ -120,16 +121,7 @@ def main() -> None:
     parser.add_argument("--output", default="passes", help="name of the files under benchmarks/results")
     parser.add_argument("--no-mllib", dest="mllib", action="store_false", help="leave MLlib out")
     options = parser.parse_args()
-    spark = None
-    if options.mllib:
-        from pyspark.sql import SparkSession
-
-        spark = (
-            SparkSession.builder.master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.memory", "3g")
-            .getOrCreate()
-        )
+    spark = local_session("local[2]") if options.mllib else None
     curves: dict[str, dict[str, Curve]] = {}
     for problem in [p for p in all_problems() if p.id in PROBLEMS]:
         blocks = shuffled(blocks_of(problem))
