@@ -197,7 +197,7 @@ def _plot(results: list[Result], path: Path) -> None:
     bars = ax.barh(cases[::-1], ratios[::-1], color="#3b75af")
     ax.bar_label(bars, fmt="%.1f", padding=3)
     ax.axvline(1.0, color="black", linewidth=1)
-    ax.set_xlabel("MLlib's seconds / sparkgd's seconds, cold fit from a cached DataFrame (higher is better)")
+    ax.set_xlabel("MLlib's seconds / sparkgd's, cold fit, cached DataFrame")
     ax.margins(x=0.1)
     figure.savefig(path, dpi=150)
 
