@@ -15,7 +15,7 @@ from sparkgd.data.blockfile import map_block, open_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
-from sparkgd.engine.limits import check_result_size
+from sparkgd.engine.limits import check_result_size, max_result_size
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import Kernel, Sums
@@ -47,6 +47,7 @@ class ClusterEngine:
         for index in self._indices:
             self._first_rows[index] = rows
             rows += packed.partitions[index].handle.rows
+        self._max_result_size = max_result_size(packed.handles.context)
         self._branches = len(self._indices)
         for size in levels(self._branches, depth):
             self._branches = -(-self._branches // size)
@@ -66,7 +67,7 @@ class ClusterEngine:
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
-        check_result_size(context, len(payload), self._branches, self._depth)
+        check_result_size(self._max_result_size, len(payload), self._branches, self._depth)
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):

@@ -23,8 +23,13 @@ def parse_bytes(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def check_result_size(context: SparkContext, question_bytes: int, branches: int, depth: int) -> None:
-    """Refuse a round whose partial sums exceed ``spark.driver.maxResultSize``, with the setting to change.
+def max_result_size(context: SparkContext) -> int:
+    """Bytes that Spark lets the driver collect; 0 for no limit. Reads the whole configuration: not for every round."""
+    return parse_bytes(context.getConf().get(MAX_RESULT, "1g"))
+
+
+def check_result_size(limit: int, question_bytes: int, branches: int, depth: int) -> None:
+    """Refuse a round whose partial sums exceed the `max_result_size`, with the setting to change.
 
     Gradients are as large as the points at which they are asked for, so the answer of each of the tree's last branches
     is taken to be as large as the question.
@@ -33,7 +38,6 @@ def check_result_size(context: SparkContext, question_bytes: int, branches: int,
     ------
     InvalidParamError
     """
-    limit = parse_bytes(context.getConf().get(MAX_RESULT, "1g"))
     needed = question_bytes * branches
     if 0 < limit < needed:
         megabytes = -(-needed // (1 << 20))
