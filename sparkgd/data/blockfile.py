@@ -5,6 +5,7 @@ All workers of a machine share one copy through the page cache, and data larger 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -78,11 +79,14 @@ class BlockHandle:
         return self.stored * per_value + self.rows * per_row + (0 if self.dense else 8 * (self.rows + 1))
 
 
-def local_directory(name: str) -> Path:
-    """This executor's own directory for one fit's blocks; Spark removes the parent with the executor."""
+def local_directory(name: str, partition: int) -> Path:
+    """This executor's own directory for one fit's blocks; Spark removes the parent with the executor.
+
+    A task that is tried again finds the same directory, so that what a killed worker left there is removed with it.
+    """
     roots = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
     choices = roots.split(",")
-    return Path(choices[os.getpid() % len(choices)]) / name
+    return Path(choices[partition % len(choices)]) / name
 
 
 def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandle | None:
@@ -95,6 +99,13 @@ def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandl
             writer.add(batch)
         handle = writer.handle()
     return handle and replace(handle, fingerprint=fingerprint(map_block(handle)))
+
+
+def remove_block(handle: BlockHandle) -> None:
+    """Remove a block's files, and the fit's directory when this was its last block."""
+    shutil.rmtree(handle.path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(handle.path))
 
 
 class BlockWriter:

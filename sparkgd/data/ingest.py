@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark import StorageLevel
+from pyspark import StorageLevel, TaskContext
 
 from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
 from sparkgd.data.columns import read_batch
@@ -160,7 +160,9 @@ def _packer(name: str, dtype: str) -> Callable[[Iterable[pa.RecordBatch]], Itera
 
     def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         began = time.perf_counter()
-        handle = pack(map(read_batch, batches), local_directory(name), dtype)
+        context = TaskContext.get()
+        partition = 0 if context is None else context.partitionId()
+        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype)
         if handle is not None:
             seconds = time.perf_counter() - began
             yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})
@@ -197,14 +199,13 @@ def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:
 def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> None:
     """Remove block files, then uncache; ``known=None`` after a failure, when nobody knows which files there are.
 
-    Files that this process can see (local mode, shared machines) are removed at once; a job goes to the executors for
-    the others.
+    In local mode the directories are those of ingest, which this process can see; they are removed at once. On a
+    cluster a job goes to the executors that hold handles: after a loss those may be others than at ingest.
     """
-    remote = known is None or not all(os.path.exists(handle.path) or handle.rows == 0 for handle in known)
     for handle in known or []:
         shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
     context = handles.context
-    if remote:
+    if known is None or not context._jsc.sc().isLocal():
         with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
             rdd = context.parallelize(range(2 * context.defaultParallelism), 2 * context.defaultParallelism)
             (handles if known is not None else rdd).foreachPartition(_remover(name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark import cloudpickle
 
-from sparkgd.data.blockfile import map_block, open_block
+from sparkgd.data.blockfile import map_block, open_block, remove_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
@@ -140,7 +139,7 @@ def _source_scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
             try:
                 yield index, work.scan(map_block(handle, work.first_rows.get(index, 0)), handle.fingerprint)
             finally:
-                shutil.rmtree(handle.path, ignore_errors=True)
+                remove_block(handle)
 
     return scan_partition
 
