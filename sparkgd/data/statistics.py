@@ -30,6 +30,8 @@ class Statistics:
         Sum of the sample weights and of their squares.
     mean, squares : ndarray (p,)
         Weighted mean of each column and weighted sum of squares about it.
+    support : ndarray (p,)
+        Weight of the rows whose value is not zero.
     label_mean, label_squares : float
         The same for the label.
     label_low, label_high : float
@@ -47,6 +49,7 @@ class Statistics:
     weight_squares: float
     mean: Array
     squares: Array
+    support: Array
     label_mean: float = 0.0
     label_squares: float = 0.0
     label_low: float = np.inf
@@ -67,6 +70,7 @@ class Statistics:
             weight_squares=self.weight_squares + other.weight_squares,
             mean=self.mean + share * step,
             squares=self.squares + other.squares + self.weight * share * step * step,
+            support=self.support + other.support,
             label_mean=self.label_mean + share * label_step,
             label_squares=self.label_squares + other.label_squares + self.weight * share * label_step**2,
             label_low=min(self.label_low, other.label_low),
@@ -81,12 +85,13 @@ class Statistics:
         """The statistics if every weight were multiplied by ``factor``."""
         if factor == 0.0:
             zeros = np.zeros_like(self.mean)
-            return Statistics(0, 0.0, 0.0, zeros, zeros, problems=self.problems, bad_columns=self.bad_columns)
+            return Statistics(0, 0.0, 0.0, zeros, zeros, zeros, problems=self.problems, bad_columns=self.bad_columns)
         return replace(
             self,
             weight=self.weight * factor,
             weight_squares=self.weight_squares * factor * factor,
             squares=self.squares * factor,
+            support=self.support * factor,
             label_squares=self.label_squares * factor,
             class_weights={label: weight * factor for label, weight in self.class_weights.items()},
         )
@@ -188,6 +193,7 @@ def _of_chunk(chunk: Block) -> Statistics:
         weight_squares=float(weight @ weight),
         mean=sums / divisor,
         squares=squares,
+        support=chunk.features.column_support(weight),
         label_mean=label_mean,
         label_squares=float(weight @ np.square(label - label_mean)),
         label_low=float(np.min(label[used], initial=np.inf)),

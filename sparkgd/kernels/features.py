@@ -63,6 +63,10 @@ class Features(Protocol):
         """Weighted sum of each column, and its weighted sum of squares about the column's mean."""
         ...
 
+    def column_support(self, weight: Array) -> Array:
+        """Weight of the rows whose value is not zero, column by column."""
+        ...
+
     def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Rows and columns that hold a NaN or an infinite value, each named once."""
         ...
@@ -111,6 +115,12 @@ class DenseFeatures:
         centred = values - mean
         np.square(centred, out=centred)
         return total, weight @ centred
+
+    def column_support(self, weight: Array) -> Array:
+        held = self.values != 0.0
+        if held.all():  # mostly so, and a quarter of the product's time
+            return np.full(self.num_features, weight.sum())
+        return np.asarray(weight @ held, dtype=np.float64)
 
     def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         bad = ~np.isfinite(self.values)
@@ -176,6 +186,9 @@ class CsrFeatures:
         stored_weight = self._bincount(row_weight)
         squares = self._bincount(row_weight * np.square(values - mean[self.indices]))
         return total, squares + np.maximum(weight_sum - stored_weight, 0.0) * np.square(mean)
+
+    def column_support(self, weight: Array) -> Array:
+        return self._bincount(np.repeat(weight, np.diff(self.indptr)) * (self.values != 0.0))
 
     def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         bad = np.flatnonzero(~np.isfinite(self.values))

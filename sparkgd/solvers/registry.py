@@ -28,16 +28,34 @@ from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.solvers.steepest import SteepestDescent
 from sparkgd.solvers.updates import UPDATES
 
+STEADY = 0.5
+"""First step of local SVRG, as a share of local SGD's: its steps do not fall."""
+
+_BY_ROW = "it steps row by row; localEpochs says how often it goes over them, mini-batches are for solver='sgd'"
+_PLAIN = "its steps are those of plain SGD; momentum and adaptive steps are for solver='sgd'"
+
+NOT_LOCAL = {
+    "schedule": ("schedule", "its steps fall by a rule of their own; stepSize sets the first of them"),
+    "momentum": ("momentum", _PLAIN),
+    "updater": ("updater", _PLAIN),
+    "averaging": ("averaging", "it averages the last iterates of an epoch anyway; leave it out"),
+    "batch_size": ("batchSize", _BY_ROW),
+    "fraction": ("miniBatchFraction", _BY_ROW),
+}
+"""Settings that local solvers have no use for: their params, and what to use instead."""
+
 
 class Scaling(Enum):
     """Coordinates that a solver wants.
 
     STEP: those in which a user's step size is meant (standardised or raw). DIAGONAL: each column scaled by its
-    curvature. FULL: the Gram matrix's factor where columns are few and the penalty is smooth, else DIAGONAL.
+    curvature. ROWS: the same, but with regard to how many rows hold a column, for steps along gradients of single rows.
+    FULL: the Gram matrix's factor where columns are few and the penalty is smooth, else DIAGONAL.
     """
 
     STEP = "step"
     DIAGONAL = "diagonal"
+    ROWS = "rows"
     FULL = "full"
 
 
@@ -143,6 +161,10 @@ def _step_scaling(settings: SolverSettings) -> Scaling:
     return Scaling.DIAGONAL if settings.step_size is None else Scaling.STEP
 
 
+def _rows_or_step_scaling(settings: SolverSettings) -> Scaling:
+    return Scaling.ROWS if settings.step_size is None else Scaling.STEP
+
+
 def _full_or_step_scaling(settings: SolverSettings) -> Scaling:
     return Scaling.FULL if settings.step_size is None else Scaling.STEP
 
@@ -188,26 +210,32 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
     return StochasticGradientDescent(batches, schedule, update, settings.averaging, settings.tol, context.penalty)
 
 
-def _local_step(context: SolverContext) -> float:
-    return context.settings.step_size or 1.0 / (context.loss_curvature * context.row_length)
+def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[SolverContext], Solver[Any]]:
+    """Builder of a local solver; ``share`` is that of a typical row's inverse curvature that its first step takes."""
+
+    def build(context: SolverContext) -> Solver[Any]:
+        settings = context.settings
+        _refuse_settings(settings, NOT_LOCAL)
+        step = settings.step_size or share / (context.loss_curvature * context.row_length)
+        return method(step, settings.local_epochs, settings.seed, context.loss_curvature)
+
+    return build
 
 
-def _local_sgd(context: SolverContext) -> Solver[Any]:
-    settings = context.settings
-    return LocalSgd(_local_step(context), settings.local_epochs, settings.seed, context.loss_curvature)
-
-
-def _local_svrg(context: SolverContext) -> Solver[Any]:
-    settings = context.settings
-    return LocalSvrg(_local_step(context), settings.local_epochs, settings.seed, context.loss_curvature)
+def _refuse_settings(settings: SolverSettings, unused: dict[str, tuple[str, str]]) -> None:
+    """Refuse settings that were changed but would change nothing; ``unused`` has their params and what to do."""
+    for name, (param, instead) in unused.items():
+        value = getattr(settings, name)
+        if value != getattr(SolverSettings(), name):
+            raise IncompatibleError(f"{param}={value!r} cannot be used with solver={settings.name!r}: {instead}")
 
 
 SOLVERS: dict[str, SolverEntry] = {
     "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
     "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
     "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
-    "localSGD": SolverEntry(_step_scaling, _local_sgd, is_local=True, takes_subgradients=True),
-    "localSVRG": SolverEntry(_step_scaling, _local_svrg, is_local=True),
+    "localSGD": SolverEntry(_rows_or_step_scaling, _local(LocalSgd, 1.0), is_local=True, takes_subgradients=True),
+    "localSVRG": SolverEntry(_rows_or_step_scaling, _local(LocalSvrg, STEADY), is_local=True),
     "l-bfgs": SolverEntry(
         lambda _: Scaling.FULL,
         lambda context: Lbfgs(penalty=context.penalty),

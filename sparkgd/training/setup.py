@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -149,6 +149,8 @@ def _space(
     if scaling is Scaling.STEP:
         return _Space(_step_coordinates(spec, layout, penalty, statistics), 1.0, columns + 1.0)
     diagonal, curvature, l2 = _preconditioner(spec, layout, penalty, statistics)
+    if scaling is Scaling.ROWS:
+        diagonal = _for_single_rows(diagonal, curvature, l2, statistics)
     # The scale is made for the typical curvature; the bounds below must hold for the largest.
     excess = (spec.loss.curvature_bound or curvature) / curvature
     is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
@@ -200,12 +202,35 @@ def _preconditioner(
     return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
 
 
+def _for_single_rows(diagonal: Diagonal, curvature: float, l2: Array, statistics: Statistics) -> Diagonal:
+    """Coordinates for steps along the gradients of single rows: ``scale_j = (h_j k_j)^(-1/4)``.
+
+    h_j is the curvature of column j over all rows, whose inverse root is the scale for gradients of all rows; k_j that
+    over the rows whose value is not zero. A column that few rows hold has ``k_j >> h_j``: scaled by h_j alone, these
+    rows would be so long that only tiny steps do not overshoot, and every other column would wait for it. With all
+    values 0 or 1 the scale is AdaGrad's, the fourth root. The intercept, which no row is without, has the geometric
+    mean of its own inverse curvature and the rows' length.
+    """
+    moments = _moments(diagonal, statistics)
+    support = np.clip(statistics.support / statistics.weight, np.finfo(float).tiny, 1.0)
+    held = np.maximum((moments - (1.0 - support) * diagonal.center**2) / support, moments)
+    ratio = (curvature * moments + l2) / np.maximum(curvature * held + l2, np.finfo(float).tiny)
+    scale = diagonal.scale * ratio**0.25
+    length = max(curvature * float(moments @ scale**2), 1.0)
+    return replace(diagonal, scale=scale, intercept_scale=diagonal.intercept_scale * length**0.25)
+
+
 def _row_length(coordinates: Coordinates, statistics: Statistics) -> float:
     """Mean squared length of a row, the intercept's 1 included, in diagonal coordinates; nan in others."""
     if not isinstance(coordinates, Diagonal):
         return np.nan
-    moments = statistics.deviation(ddof=0) ** 2 + (statistics.mean - coordinates.center) ** 2
-    return float(moments @ coordinates.scale**2 + coordinates.intercept_scale**2)
+    intercept = coordinates.intercept_scale**2 if coordinates.layout.fit_intercept else 0.0
+    return float(_moments(coordinates, statistics) @ coordinates.scale**2 + intercept)
+
+
+def _moments(diagonal: Diagonal, statistics: Statistics) -> Array:
+    """Mean square of each column about its centre."""
+    return np.asarray(statistics.deviation(ddof=0) ** 2 + (statistics.mean - diagonal.center) ** 2)
 
 
 def _allowed(penalty: Penalty, scale: Array, layout: CoefLayout) -> Array:

@@ -23,7 +23,7 @@ def of(block: Block) -> Statistics:
 
 
 def assert_close(left: Statistics, right: Statistics) -> None:
-    for name in ("weight", "weight_squares", "mean", "squares", "label_mean", "label_squares"):
+    for name in ("weight", "weight_squares", "mean", "squares", "support", "label_mean", "label_squares"):
         np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12, atol=1e-12, err_msg=name)
     for name in ("rows", "label_low", "label_high", "label_integer", "class_weights", "problems", "bad_columns"):
         assert getattr(left, name) == getattr(right, name), name
@@ -44,6 +44,7 @@ def test_they_equal_numpy(storage):
     assert found.label.variance == pytest.approx(label_squares / w.sum())
     assert (found.label_low, found.label_high) == (block.label[w > 0].min(), block.label[w > 0].max())
     assert found.rows == np.count_nonzero(w)
+    np.testing.assert_allclose(found.support, w @ (x != 0.0), rtol=1e-12)
 
 
 def test_unit_weights_give_the_ordinary_unbiased_deviation():

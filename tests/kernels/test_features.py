@@ -45,6 +45,21 @@ def test_column_sums(features):
     np.testing.assert_allclose(squares, weight @ (MATRIX - mean) ** 2, atol=1e-12)
 
 
+@storages
+def test_column_support(features):
+    weight = RNG.choice([0.0, 1.0, 3.0], 30)
+    np.testing.assert_allclose(features.column_support(weight), weight @ (MATRIX != 0.0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("make", [DenseFeatures, csr], ids=["dense", "csr"])
+def test_column_support_without_and_with_stored_zeros(make):
+    matrix, weight = 1.0 + MATRIX**2, np.arange(30.0)
+    np.testing.assert_allclose(make(matrix).column_support(weight), np.full(matrix.shape[1], weight.sum()))
+    stored = csr(matrix)
+    stored.values[:] = 0.0
+    assert not stored.column_support(weight).any()
+
+
 @pytest.mark.parametrize("make", [DenseFeatures, csr], ids=["dense", "csr"])
 def test_column_squares_do_not_cancel(make):
     matrix = 1e6 + np.random.default_rng(2).normal(size=(1000, 2))

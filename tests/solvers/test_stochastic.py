@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.local import EpochKernel
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss
 from sparkgd.solvers.base import GradientRequest, Reply, Status
@@ -139,7 +140,49 @@ def test_local_svrg_reaches_the_optimum_when_partitions_differ():
     assert np.all(np.diff(outcome.objectives) <= 1e-12), "the objective never rises"
 
 
-@pytest.mark.parametrize("solver", ["localSGD", "localSVRG"])
+LOCAL = pytest.mark.parametrize("solver", ["localSGD", "localSVRG"])
+
+
+@LOCAL
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"schedule": "cosine"}, "schedule='cosine' cannot be used with solver='local.*stepSize"),
+        ({"momentum": 0.9}, "momentum=0.9.*plain SGD.*solver='sgd'"),
+        ({"updater": "adam"}, "updater='adam'.*solver='sgd'"),
+        ({"averaging": True}, "averaging=True.*leave it out"),
+        ({"batch_size": 32}, "batchSize=32.*row by row; localEpochs.*solver='sgd'"),
+        ({"fraction": 0.5}, "miniBatchFraction=0.5.*localEpochs"),
+    ],
+    ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
+)
+def test_local_solvers_refuse_settings_that_they_have_no_use_for(solver, setting, message):
+    with pytest.raises(IncompatibleError, match=message):
+        FIT.but(solver=SolverSettings(solver, **setting)).task([LOGISTIC])
+
+
+@LOCAL
+def test_the_units_of_columns_change_nothing(solver):
+    fit = FIT.but(solver=SolverSettings(solver), reg=0.0, stopping=Stopping(4, 0.0))
+    units = np.logspace(-4.0, 4.0, 6)
+    features, label = LOGISTIC.features.dense() * (np.random.default_rng(0).random((400, 6)) < 0.3), LOGISTIC.label
+    coef = fit.run(block_of(features, label), (150,)).coef
+    np.testing.assert_allclose(fit.run(block_of(features * units, label), (150,)).coef[:6] * units, coef[:6], rtol=1e-6)
+
+
+def test_rare_columns_are_scaled_less_than_their_curvature_says():
+    rng = np.random.default_rng(0)
+    features = (rng.random((2000, 4)) < [1.0, 0.5, 0.1, 0.01]) * (1.0 + rng.random((2000, 4)))
+    block = block_of(features, (features[:, 1] > 1.0).astype(float))
+    by_row = FIT.but(solver=SolverSettings("localSGD")).task([block]).objective.coordinates
+    by_curvature = FIT.but(solver=SolverSettings("owlqn")).task([block]).objective.coordinates
+    ratios = by_row.scale / by_curvature.scale
+    assert ratios[0] == pytest.approx(1.0)
+    assert np.all(np.diff(ratios) < -0.01)
+    assert by_row.intercept_scale >= by_curvature.intercept_scale
+
+
+@LOCAL
 def test_dense_and_sparse_rows_train_alike(solver, monkeypatch):
     monkeypatch.setattr(EpochKernel, "_stride", lambda self, block: 4)
     fit = FIT.but(solver=SolverSettings(solver), stopping=Stopping(4, 0.0))
