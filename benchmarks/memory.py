@@ -1,4 +1,4 @@
-"""Peak memory of this process and all its descendants (JVM, Python workers) together."""
+"""Peak memory of this process and all its descendants (JVM, Python workers)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
+
+ROLES = ("driver", "JVM", "workers")
 
 
 class PeakMemory:
@@ -15,10 +17,13 @@ class PeakMemory:
     ----------
     megabytes : float
         The largest sum seen.
+    by_role : dict of str to float
+        The largest size seen of this process, of all JVMs, and of all other descendants, which are Python workers.
     """
 
     def __init__(self, interval: float = 0.1) -> None:
         self.megabytes = 0.0
+        self.by_role = dict.fromkeys(ROLES, 0.0)
         self._interval = interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -35,9 +40,21 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._stop.is_set():
-            total = sum(_proportional_kilobytes(pid) for pid in _tree(os.getpid()))
-            self.megabytes = max(self.megabytes, total / 1024)
+            sizes = dict.fromkeys(ROLES, 0.0)
+            for pid in _tree(os.getpid()):
+                sizes[_role(pid)] += _proportional_kilobytes(pid) / 1024
+            self.by_role = {role: max(size, self.by_role[role]) for role, size in sizes.items()}
+            self.megabytes = max(self.megabytes, sum(sizes.values()))
             self._stop.wait(self._interval)
+
+
+def _role(pid: int) -> str:
+    if pid == os.getpid():
+        return "driver"
+    try:
+        return "JVM" if Path(f"/proc/{pid}/comm").read_text().strip() == "java" else "workers"
+    except OSError:
+        return "workers"
 
 
 def _tree(root: int) -> list[int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 
-def local_session(master: str) -> SparkSession:
-    """A session whose Python workers import this checkout."""
+def local_session(master: str, memory: str = "8g") -> SparkSession:
+    """A session whose Python workers import this checkout; ``memory`` is the heap of the driver's JVM."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     root = str(Path(__file__).resolve().parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -18,7 +18,7 @@ def local_session(master: str) -> SparkSession:
     spark = (
         SparkSession.builder.master(master)
         .appName("sparkgd benchmark")
-        .config("spark.driver.memory", "8g")
+        .config("spark.driver.memory", memory)
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.python.unix.domain.socket.enabled", "true")

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +23,14 @@ import numpy.typing as npt
 
 from sparkgd.data.columns import RowBatch
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures, DenseFeatures, Features, WideFeatures
 
 DENSE_FROM = 0.5
 """Share of stored values from which a block is dense: below it CSR is smaller."""
+
+
+WIDE = 1 << 14
+"""Columns from which it pays to name those that a block touches."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class BlockHandle:
         Feature vector lengths other than ``width`` that were met; training must refuse such data.
     fingerprint : int
         See `fingerprint`: what a block that is packed again must have.
+    touched : int or None
+        Columns that store anything, where their ``indices`` are numbered among those; see `WideFeatures`.
     """
 
     path: str
@@ -65,6 +71,7 @@ class BlockHandle:
     nulls: dict[str, int]
     ragged: tuple[int, ...]
     fingerprint: int = 0
+    touched: int | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -76,7 +83,8 @@ class BlockHandle:
         """Size of the block's arrays."""
         per_value = np.dtype(self.dtype).itemsize + (0 if self.dense else 4)
         per_row = 16 + 8 * ("offset" in self.extras) + ("fold" in self.extras)
-        return self.stored * per_value + self.rows * per_row + (0 if self.dense else 8 * (self.rows + 1))
+        named = 4 * (self.touched or 0)
+        return self.stored * per_value + self.rows * per_row + (0 if self.dense else 8 * (self.rows + 1)) + named
 
 
 def local_directory(name: str, partition: int) -> Path:
@@ -98,7 +106,31 @@ def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandl
         for batch in batches:
             writer.add(batch)
         handle = writer.handle()
-    return handle and replace(handle, fingerprint=fingerprint(map_block(handle)))
+    return handle and _narrowed(replace(handle, fingerprint=fingerprint(map_block(handle))))
+
+
+def _narrowed(handle: BlockHandle) -> BlockHandle:
+    """The block of a wide matrix with its columns numbered among those that it touches, if these are few."""
+    if handle.dense or handle.width < WIDE or not handle.stored:
+        return handle
+    indices = np.memmap(Path(handle.path) / "indices", dtype=np.int32, mode="r+", shape=(handle.stored,))
+    is_touched = np.zeros(handle.width, dtype=bool)
+    for chunk in _chunks(indices):
+        is_touched[chunk] = True
+    columns = np.flatnonzero(is_touched).astype(np.int32)
+    if len(columns) > WORTH_NAMING * handle.width:
+        return handle
+    places = np.cumsum(is_touched, dtype=np.int32)
+    places -= 1
+    for chunk in _chunks(indices):
+        chunk[:] = places[chunk]
+    columns.tofile(Path(handle.path) / "columns")
+    return replace(handle, touched=len(columns))
+
+
+def _chunks(indices: npt.NDArray[np.int32]) -> Iterator[npt.NDArray[np.int32]]:
+    """Writable views that fit the CPU's cache."""
+    return (indices[start : start + SPARSE_CHUNK] for start in range(0, len(indices), SPARSE_CHUNK))
 
 
 def remove_block(handle: BlockHandle) -> None:
@@ -209,12 +241,15 @@ def map_block(handle: BlockHandle, first_row: int = 0) -> Block:
         return np.asarray(np.memmap(path / name, dtype=dtype, mode="r", shape=shape))
 
     rows, width, stored = handle.rows, handle.width, handle.stored
-    features: DenseFeatures | CsrFeatures
+    features: Features
     if handle.dense:
         features = DenseFeatures(array("values", handle.dtype, rows, width))
     else:
         values, indices = array("values", handle.dtype, stored), array("indices", np.int32, stored)
         features = CsrFeatures(values, indices, array("indptr", np.int64, rows + 1), width)
+        if handle.touched is not None:
+            inside = replace(features, width=handle.touched)
+            features = WideFeatures(inside, array("columns", np.int32, handle.touched), width)
     return Block(
         features,
         array("label", np.float64, rows),

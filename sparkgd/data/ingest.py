@@ -108,7 +108,8 @@ def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
         if handle is None:
             return Packed({})
         block = map_block(handle)  # the mapping outlives the files' names
-        part = PackedPartition(handle, statistics_of(block, by_label), time.perf_counter() - began, block)
+        found = statistics_of(block.narrow(), by_label)
+        part = PackedPartition(handle, found, time.perf_counter() - began, block, block.features.columns)
         return Packed({0: part})
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -179,7 +180,8 @@ def _inspector(
         for handle, seconds in read_handles(rows):
             block = open_block(handle, 0)
             shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
-            yield index, PackedPartition(handle, statistics_of(block, by_label), seconds, shipped)
+            found = statistics_of(block.narrow(), by_label)
+            yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns)
 
     return inspect
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkgd.data.blockfile import BlockHandle
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
@@ -17,16 +20,27 @@ class PackedPartition:
     ----------
     handle : BlockHandle
     statistics : dict of Group to Statistics
+        Of the ``columns`` alone where these are named.
     seconds : float
         Time to read and pack the partition.
     block : Block or None
         The rows themselves where they are few enough to be shipped at once.
+    columns : ndarray of int32 or None
+        The columns that store anything, where these are few; see `WideFeatures`.
     """
 
     handle: BlockHandle
     statistics: dict[Group, Statistics]
     seconds: float
     block: Block | None
+    columns: npt.NDArray[np.int32] | None = None
+
+    def whole_statistics(self) -> dict[Group, Statistics]:
+        """Statistics of all columns."""
+        if self.columns is None:
+            return self.statistics
+        width = self.handle.width
+        return {group: part.spread(self.columns, width) for group, part in self.statistics.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +63,7 @@ class Packed:
         """Statistics of all rows, by group."""
         merged: dict[Group, Statistics] = {}
         for index in sorted(self.partitions):
-            for group, part in self.partitions[index].statistics.items():
+            for group, part in self.partitions[index].whole_statistics().items():
                 merged[group] = merged[group] + part if group in merged else part
         return dict(sorted(merged.items()))
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import spread
 from sparkgd.losses.base import LabelSummary
 
 Array = npt.NDArray[np.float64]
@@ -94,6 +95,16 @@ class Statistics:
             support=self.support * factor,
             label_squares=self.label_squares * factor,
             class_weights={label: weight * factor for label, weight in self.class_weights.items()},
+        )
+
+    def spread(self, columns: npt.NDArray[np.int32], width: int) -> Statistics:
+        """The statistics of ``width`` columns of which these are some, and all others zero."""
+        return replace(
+            self,
+            mean=spread(self.mean, columns, width),
+            squares=spread(self.squares, columns, width),
+            support=spread(self.support, columns, width),
+            bad_columns=frozenset(int(columns[j]) for j in self.bad_columns),
         )
 
     def deviation(self, ddof: int = 1) -> Array:

@@ -79,7 +79,7 @@ class ClusterEngine:
                 "the input changed while it was read again: a recomputed partition holds other rows. Its source is not "
                 "deterministic (a rand(), a table overwritten meanwhile); cache or checkpoint the DataFrame before fit."
             )
-        return list(total.sums)
+        return [sums.dense() for sums in total.sums]
 
     def close(self) -> None:
         """Drop handles and blocks everywhere."""

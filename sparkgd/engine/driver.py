@@ -25,7 +25,8 @@ class DriverEngine:
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
         work = Work(tuple(kernels), self._class_weights, {})
-        return list(combine([work.scan(block) for block in self._blocks], self._depth).sums)
+        total = combine([work.scan(block) for block in self._blocks], self._depth)
+        return [sums.dense() for sums in total.sums]
 
     def close(self) -> None:
         """Drop the blocks."""

@@ -61,6 +61,10 @@ class Block:
                 self.first_row + start,
             )
 
+    def narrow(self) -> Block:
+        """The block of the columns alone that its features name; see `Features.narrow`."""
+        return replace(self, features=self.features.narrow())
+
     def reweighted(self, class_weights: Array) -> Block:
         """The block with each weight multiplied by that of the row's label, an index into ``class_weights``."""
         return replace(self, weight=self.weight * class_weights[self.label.astype(np.intp)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,11 @@ class DualKernel:
     held_out: npt.NDArray[np.int16] | None = None
 
     def __call__(self, block: Block) -> Sums:
+        columns = block.features.columns
+        if columns is not None:
+            layout, entries = self.layout.restricted(columns)
+            inside = replace(self, layout=layout, points=entries.of(self.points))
+            return replace(inside(block.narrow()), entries=entries)
         scan = _DualScan(self)
         for chunk in block.chunks():
             scan.add(chunk)

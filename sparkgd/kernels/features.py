@@ -22,6 +22,9 @@ CHUNK_BYTES = 1 << 20
 SPARSE_CHUNK = 1 << 18
 """Stored entries of a CSR row chunk."""
 
+WORTH_NAMING = 0.5
+"""Share of columns up to which naming them, and being silent about the others, is shorter than a dense vector."""
+
 
 class Features(Protocol):
     """A read-only matrix of ``rows x num_features``; results are float64 whatever the storage."""
@@ -71,12 +74,28 @@ class Features(Protocol):
         """Rows and columns that hold a NaN or an infinite value, each named once."""
         ...
 
+    @property
+    def columns(self) -> npt.NDArray[np.int32] | None:
+        """The columns that store anything, ascending, where they are few enough to be worth a name; else None."""
+        ...
+
+    def narrow(self) -> Features:
+        """The matrix of those `columns` alone; the matrix itself where they are None."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DenseFeatures:
     """A C-ordered array of float64 or float32."""
 
     values: npt.NDArray[np.floating]
+
+    @property
+    def columns(self) -> None:
+        return None
+
+    def narrow(self) -> DenseFeatures:
+        return self
 
     @property
     def rows(self) -> int:
@@ -135,6 +154,13 @@ class CsrFeatures:
     indices: npt.NDArray[np.int32]
     indptr: npt.NDArray[np.int64]
     width: int
+
+    @property
+    def columns(self) -> None:
+        return None
+
+    def narrow(self) -> CsrFeatures:
+        return self
 
     @property
     def rows(self) -> int:
@@ -200,6 +226,78 @@ class CsrFeatures:
 
     def _matrix(self) -> sparse.csr_array:
         return sparse.csr_array((self.values, self.indices, self.indptr), shape=(self.rows, self.width))
+
+
+@dataclass(frozen=True, slots=True)
+class WideFeatures:
+    """Few columns of very many: ``inside`` holds the ``columns`` that store anything, all others are zero.
+
+    Sums over the rows then are as long as those columns, in memory and on their way to the driver; the methods here
+    return results of full width for those who do not care.
+    """
+
+    inside: CsrFeatures
+    columns: npt.NDArray[np.int32]
+    width: int
+
+    @property
+    def rows(self) -> int:
+        return self.inside.rows
+
+    @property
+    def num_features(self) -> int:
+        return self.width
+
+    @property
+    def stored(self) -> int:
+        return self.inside.stored
+
+    def narrow(self) -> CsrFeatures:
+        return self.inside
+
+    def csr(self) -> CsrFeatures:
+        """The same matrix with the numbers of its columns for indices, copied."""
+        inside = self.inside
+        return CsrFeatures(inside.values, self.columns[inside.indices], inside.indptr, self.width)
+
+    def chunk_rows(self) -> int:
+        return self.inside.chunk_rows()
+
+    def slice(self, start: int, stop: int) -> WideFeatures:
+        return WideFeatures(self.inside.slice(start, stop), self.columns, self.width)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> WideFeatures:
+        return WideFeatures(self.inside.take(rows), self.columns, self.width)
+
+    def dot(self, weights: Array) -> Array:
+        return self.inside.dot(weights[self.columns])
+
+    def transpose_dot(self, multipliers: Array) -> Array:
+        return self._spread(self.inside.transpose_dot(multipliers))
+
+    def dense(self) -> Array:
+        return self._spread(self.inside.dense())
+
+    def column_sums(self, weight: Array) -> tuple[Array, Array]:
+        total, squares = self.inside.column_sums(weight)
+        return self._spread(total), self._spread(squares)
+
+    def column_support(self, weight: Array) -> Array:
+        return self._spread(self.inside.column_support(weight))
+
+    def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        rows, columns = self.inside.not_finite()
+        return rows, self.columns[columns].astype(np.intp)
+
+    def _spread(self, values: Array) -> Array:
+        return spread(values, self.columns, self.width)
+
+
+def spread(values: Array, places: npt.NDArray[np.integer], size: int) -> Array:
+    """Zeros along a last axis of length ``size``, but for ``values`` at ``places``."""
+    whole = np.zeros((*values.shape[:-1], size))
+    whole[..., places] = values
+    return whole
 
 
 def dense_chunk_rows(num_features: int) -> int:

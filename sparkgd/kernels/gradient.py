@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +59,11 @@ class GradientKernel:
     def __call__(self, block: Block) -> Sums:
         if self.sample is not None:
             block = block.take(self.sample.rows(block.first_row, block.rows))
+        columns = block.features.columns
+        if columns is not None:
+            layout, entries = self.layout.restricted(columns)
+            inside = replace(self, layout=layout, points=entries.of(self.points), sample=None)
+            return replace(inside(block.narrow()), entries=entries)
         scan = self.scan()
         for chunk in block.chunks():
             scan.add(chunk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,12 @@ class ProductKernel:
     held_out: int = -1
 
     def __call__(self, block: Block) -> Sums:
+        columns = block.features.columns
+        if columns is not None:
+            layout, entries = self.layout.restricted(columns)
+            point, directions = entries.of(self.point), entries.of(self.directions)
+            inside = replace(self, layout=layout, point=point, directions=directions)
+            return replace(inside(block.narrow()), entries=entries)
         layout, count = self.layout, len(self.directions)
         outputs = layout.num_outputs
         weights = np.ascontiguousarray(layout.weights(self.directions).reshape(count * outputs, -1).T)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from sparkgd.kernels.sums import Entries
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +45,12 @@ class CoefLayout:
     def size(self) -> int:
         """Length of a coef."""
         return self.num_weights + self.num_intercepts
+
+    def restricted(self, columns: npt.NDArray[np.int32]) -> tuple[CoefLayout, Entries]:
+        """The layout for some of the features alone, and which entries of a coef remain in it."""
+        starts = np.arange(self.num_linear) * self.num_features
+        kept = (starts[:, None] + columns).reshape(-1), np.arange(self.num_weights, self.size)
+        return replace(self, num_features=len(columns)), Entries(np.concatenate(kept), self.size)
 
     def weights(self, coef: Array) -> Array:
         """Weights of shape ``(..., num_outputs, num_features)``: a view, unless there are scalars."""

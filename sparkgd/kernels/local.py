@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
@@ -176,6 +176,8 @@ def _csr(block: Block) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int32],
     match block.features:
         case CsrFeatures(values, indices, indptr, _):
             return values, np.asarray(indices, dtype=np.int32), indptr
+        case WideFeatures() as wide:
+            return _csr(replace(block, features=wide.csr()))
         case DenseFeatures(values):
             return values.reshape(-1), np.empty(0, dtype=np.int32), np.arange(len(values) + 1) * values.shape[1]
         case other:

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.kernels.features import WORTH_NAMING, spread
+
 Array = npt.NDArray[np.float64]
+
+BY_COEF = ("gradient", "product", "dual_slope", "move", "information")
+"""Fields whose last axis has an entry for each coef."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Some entries of a coef of ``size``, by ascending ``numbers``."""
+
+    numbers: npt.NDArray[np.integer]
+    size: int
+
+    def of(self, coef: Array) -> Array:
+        """These entries of a coef, along its last axis."""
+        return np.asarray(coef[..., self.numbers])
+
+    def with_others(self, others: Entries) -> Entries | None:
+        """The union; None, which stands for all entries, where it is not much shorter than a coef."""
+        is_member = np.zeros(self.size, dtype=bool)
+        is_member[self.numbers] = True
+        is_member[others.numbers] = True
+        if np.count_nonzero(is_member) > self.size * WORTH_NAMING:
+            return None
+        return Entries(np.flatnonzero(is_member).astype(self.numbers.dtype), self.size)
 
 
 @dataclass(frozen=True)
@@ -37,6 +64,8 @@ class Sums:
     move, information : ndarray (s,)
         Sum of ``information * move`` over the partitions' local epochs, and of ``information``: how much a partition
         knows of each entry of the coef (see `sparkgd.kernels.local`).
+    entries : Entries or None
+        The entries of a coef that `BY_COEF` are about, all others being zero; None for all of them.
     """
 
     value: Array | None = None
@@ -50,9 +79,46 @@ class Sums:
     dual_slope: Array | None = None
     move: Array | None = None
     information: Array | None = None
+    entries: Entries | None = None
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(_add(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
+        together = _together(self, other)
+        left, right = self._about(together), other._about(together)
+        added: dict[str, Any] = {name: _add(getattr(left, name), getattr(right, name)) for name in ARRAYS}
+        return replace(left, **added)
+
+    def dense(self) -> Sums:
+        """The same with arrays as long as a coef."""
+        return self._about(None)
+
+    def _about(self, entries: Entries | None) -> Sums:
+        """The same about a superset of the entries."""
+        if self.entries is entries:
+            return self
+        if self.entries is None:  # there are no fields by coef
+            return replace(self, entries=entries)
+        places, size = self.entries.numbers, self.entries.size
+        if entries is not None:
+            places, size = np.searchsorted(entries.numbers, places), len(entries.numbers)
+        known = {name: getattr(self, name) for name in BY_COEF if getattr(self, name) is not None}
+        whole: dict[str, Any] = {name: spread(array, places, size) for name, array in known.items()}
+        return replace(self, entries=entries, **whole)
+
+
+ARRAYS = tuple(field.name for field in fields(Sums) if field.name != "entries")
+
+
+def _together(left: Sums, right: Sums) -> Entries | None:
+    """The entries that the sum of both is about."""
+    if all(getattr(left, name) is None for name in BY_COEF):
+        return right.entries
+    if all(getattr(right, name) is None for name in BY_COEF):
+        return left.entries
+    if left.entries is None or right.entries is None:
+        return None
+    if np.array_equal(left.entries.numbers, right.entries.numbers):
+        return left.entries
+    return left.entries.with_others(right.entries)
 
 
 def _add(left: Array | None, right: Array | None) -> Array | None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.pieces import aligned, cut_moves, free_entries, steepest_descent
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
-
-FIRST_LADDER: Array = np.exp2(np.arange(-4, 4))
-"""Steps of the first iteration, when nothing is known of the scale."""
-
-RETRY_LADDER: Array = np.exp2(-np.arange(1, 9))
-"""Steps tried together when the unit step fails."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,12 @@ class Lbfgs(Solver[LbfgsState]):
     With L1 this is OWL-QN (Andrew and Gao, 2007), with bounds a projected quasi-Newton method: weights that rest at a
     kink or a wall are fixed, the curvature pairs are restricted to the others, and steps end where their piece ends.
 
-    The unit step is tried first; when it fails, eight shorter steps are tried in one round. A line search that fails
-    altogether drops the memory and starts again from the steepest descent.
+    The unit step is tried first; when it fails, ``trials`` shorter steps are tried in one round. A line search that
+    fails altogether drops the memory and starts again from the steepest descent.
     """
 
     memory: int = 20
+    trials: int = 8
     penalty: Penalty = NoPenalty()
     name: str = "l-bfgs"
 
@@ -95,8 +91,8 @@ class Lbfgs(Solver[LbfgsState]):
             return state
         return replace(
             state,
-            moves=np.vstack([state.moves, move])[-self.memory :],
-            changes=np.vstack([state.changes, change])[-self.memory :],
+            moves=np.vstack([state.moves[1 - self.memory :], move]),
+            changes=np.vstack([state.changes[1 - self.memory :], change]),
         )
 
     def _moved(self, state: LbfgsState, point: Array, value: float, gradient: Array) -> LbfgsState:
@@ -107,26 +103,29 @@ class Lbfgs(Solver[LbfgsState]):
             gradient=gradient,
             iteration=state.iteration + 1,
             residual=prox_residual(self.penalty, point, gradient),
-            direction=self._direction(point, gradient, state.moves, state.changes),
-            steps=np.ones(1) if len(state.moves) else FIRST_LADDER,
+            direction=self._direction(point, gradient, state),
+            steps=np.ones(1) if len(state.moves) else self._first_ladder(),
         )
 
-    def _direction(self, point: Array, gradient: Array, moves: Array, changes: Array) -> Array:
+    def _first_ladder(self) -> Array:
+        """Steps of the first iteration, when nothing is known of the scale."""
+        return np.exp2(np.arange(self.trials) - self.trials // 2)
+
+    def _direction(self, point: Array, gradient: Array, state: LbfgsState) -> Array:
         steepest = steepest_descent(self.penalty, point, gradient)
         free = free_entries(self.penalty, point, steepest)
-        direction = np.zeros_like(point)
-        direction[free] = inverse_hessian_product(moves[:, free], changes[:, free], steepest[free])
+        direction = inverse_hessian_product(state.moves, state.changes, steepest, free)
         return aligned(self.penalty, point, steepest, direction)
 
     def _failed(self, state: LbfgsState) -> LbfgsState:
         shortest = float(state.steps.min())
         if shortest > 2.0**-16:
-            return replace(state, steps=shortest * RETRY_LADDER)
+            return replace(state, steps=shortest * np.exp2(-1.0 - np.arange(self.trials)))
         if len(state.moves) == 0:
             return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
         steepest = steepest_descent(self.penalty, state.point, state.gradient)
         empty = state.moves[:0]
-        return replace(state, moves=empty, changes=empty, direction=steepest, steps=FIRST_LADDER)
+        return replace(state, moves=empty, changes=empty, direction=steepest, steps=self._first_ladder())
 
 
 def _is_curved(move: Array, change: Array) -> bool:
@@ -134,17 +133,29 @@ def _is_curved(move: Array, change: Array) -> bool:
     return float(move @ change) > 1e-10 * float(np.linalg.norm(move) * np.linalg.norm(change))
 
 
-def inverse_hessian_product(moves: Array, changes: Array, vector: Array) -> Array:
-    """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980); flat pairs are left out."""
-    pairs = [(m, c, 1.0 / float(m @ c)) for m, c in zip(moves, changes, strict=True) if _is_curved(m, c)]
-    result = vector.copy()
+def inverse_hessian_product(moves: Array, changes: Array, vector: Array, free: npt.NDArray[np.bool_]) -> Array:
+    """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980) within the ``free`` entries.
+
+    Pairs that are flat there are left out. They are restricted one by one: a copy of all would be many points long.
+    """
+    everywhere = bool(free.all())
+
+    def within(array: Array) -> Array:
+        return array if everywhere else np.where(free, array, 0.0)
+
+    pairs = []
+    for move, change in zip(moves, changes, strict=True):
+        inside = within(move)
+        if _is_curved(inside, within(change)):
+            pairs.append((move, change, 1.0 / float(inside @ change)))
+    result = np.where(free, vector, 0.0)
     alphas = []
     for move, change, inverse in reversed(pairs):
         alphas.append(inverse * float(move @ result))
-        result -= alphas[-1] * change
+        result -= alphas[-1] * within(change)
     if pairs:
-        move, change, inverse = pairs[-1]
+        change, inverse = within(pairs[-1][1]), pairs[-1][2]
         result *= 1.0 / (inverse * float(change @ change))
     for (move, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
-        result += (alpha - inverse * float(change @ result)) * move
+        result += (alpha - inverse * float(change @ result)) * within(move)
     return result

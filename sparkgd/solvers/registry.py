@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
@@ -77,6 +79,13 @@ class SolverSettings:
     tol: float = 1e-6
 
 
+HISTORY_BYTES = 1 << 29
+"""Memory that L-BFGS may use for its pairs; five are kept in any case."""
+
+ROUND_BYTES = 1 << 26
+"""Size up to which the points of a line search are tried in one round."""
+
+
 @dataclass(frozen=True)
 class SolverContext:
     """What a solver is built from, besides its settings.
@@ -97,6 +106,8 @@ class SolverContext:
         Mean squared length of a row in solver coordinates; nan if these are not diagonal.
     smoothing_width : float or None
         To begin with, for a loss with kinks; None for a smooth one.
+    coefs : int
+        Length of a point.
     """
 
     settings: SolverSettings
@@ -107,6 +118,7 @@ class SolverContext:
     loss_curvature: float = 1.0
     row_length: float = 1.0
     smoothing_width: float | None = None
+    coefs: int = 0
 
 
 @dataclass(frozen=True)
@@ -222,6 +234,14 @@ def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[
     return build
 
 
+def _lbfgs(context: SolverContext, name: str) -> Lbfgs:
+    """With fewer pairs and trial steps where coefs are so many that they would not fit in memory, or in messages."""
+    point_bytes = 8 * max(context.coefs, 1)
+    memory = int(np.clip(HISTORY_BYTES // (2 * point_bytes), 5, Lbfgs.memory))
+    trials = int(np.clip(ROUND_BYTES // point_bytes, 1, Lbfgs.trials))
+    return Lbfgs(memory, trials, context.penalty, name)
+
+
 def _refuse_settings(settings: SolverSettings, unused: dict[str, tuple[str, str]]) -> None:
     """Refuse settings that were changed but would change nothing; ``unused`` has their params and what to do."""
     for name, (param, instead) in unused.items():
@@ -238,14 +258,14 @@ SOLVERS: dict[str, SolverEntry] = {
     "localSVRG": SolverEntry(_rows_or_step_scaling, _local(LocalSvrg, STEADY), is_local=True),
     "l-bfgs": SolverEntry(
         lambda _: Scaling.FULL,
-        lambda context: Lbfgs(penalty=context.penalty),
+        lambda context: _lbfgs(context, "l-bfgs"),
         takes_rough=True,
         needs_pieces=True,
         takes_kinks=True,
     ),
     "owlqn": SolverEntry(
         lambda _: Scaling.DIAGONAL,
-        lambda context: Lbfgs(penalty=context.penalty, name="owlqn"),
+        lambda context: _lbfgs(context, "owlqn"),
         takes_rough=True,
         needs_pieces=True,
         takes_kinks=True,

@@ -111,6 +111,7 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         loss_curvature=spec.loss.typical_curvature(statistics.label),
         row_length=_row_length(space.coordinates, statistics),
         smoothing_width=spec.loss.typical_width(statistics.label) if spec.loss.can_be_smoothed else None,
+        coefs=layout.size,
     )
     start = _start(spec, layout, statistics)
     task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)

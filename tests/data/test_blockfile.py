@@ -12,7 +12,7 @@ import pytest
 from sparkgd.data import blockfile
 from sparkgd.data.blockfile import fingerprint, map_block, open_block, pack
 from sparkgd.data.columns import RowBatch, read_batch
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, random_block
 
@@ -153,3 +153,36 @@ def test_the_fingerprint_sees_features_rows_and_columns(storage):
     assert fingerprint(storage(replace(block, features=DenseFeatures(nudged)))) != same
     assert fingerprint(storage(replace(block, features=DenseFeatures(swapped)))) != same
     assert fingerprint(storage(block.take(np.arange(1, block.rows)))) != same
+
+
+def wide_batch(width: int, touched: int, rows: int = 50) -> pa.RecordBatch:
+    """Two stored values a row, spread over ``touched`` of the columns."""
+    rng = np.random.default_rng(width)
+    columns = np.sort(rng.choice(width, touched, replace=False))
+    rows_of = [sorted(rng.choice(columns, 2, replace=False).tolist()) for _ in range(rows)]
+    return pa.RecordBatch.from_pydict(
+        {
+            "features": pa.array([[1.5, float(i)] for i in range(rows)], pa.list_(pa.float64())),
+            "indices": pa.array(rows_of, pa.list_(pa.int32())),
+            "size": pa.array([width] * rows, pa.int32()),
+            "label": pa.array([float(i % 2) for i in range(rows)]),
+        }
+    )
+
+
+def test_few_touched_columns_of_many_are_named(tmp_path):
+    batch = wide_batch(blockfile.WIDE, 30)
+    handle = pack([read_batch(batch)], tmp_path, "float64")
+    features = map_block(handle).features
+    assert isinstance(features, WideFeatures)
+    assert handle.touched == features.inside.num_features == len(features.columns) <= 30
+    np.testing.assert_array_equal(features.csr().indices, np.concatenate(batch.column("indices").to_numpy(False)))
+    assert handle.num_bytes == sum(file.stat().st_size for file in (tmp_path).rglob("*") if file.is_file())
+    assert handle.fingerprint == fingerprint(replace(map_block(handle), features=features.csr()))
+
+
+@pytest.mark.parametrize(("width", "touched"), [(blockfile.WIDE - 1, 30), (blockfile.WIDE, blockfile.WIDE)])
+def test_columns_are_not_named_where_they_are_few_or_nearly_all_touched(tmp_path, width, touched):
+    handle = pack([read_batch(wide_batch(width, touched, rows=60_000))], tmp_path, "float64")
+    assert handle.touched is None
+    assert isinstance(map_block(handle).features, CsrFeatures)

@@ -193,3 +193,27 @@ def test_a_failing_source_leaves_nothing_behind(spark):
 def test_a_failing_kernel_leaves_nothing_behind(spark):
     with packed(spark) as data, pytest.raises(Exception, match=r"matmul|mismatch|dimension|shape"):
         ClusterEngine(data).round([GradientKernel(LogisticLoss(), CoefLayout(8), np.zeros((1, 9)))])
+
+
+def test_partitions_that_touch_few_of_many_columns(spark):
+    """Partial sums name their columns; with and without a tree their total is the driver engine's, bit by bit."""
+    width = 20_000
+
+    def wide_row(i: int) -> tuple[list[float], list[int], int, float]:
+        columns = np.sort(np.random.default_rng(i).choice(width, 3, replace=False))
+        return [1.0, -2.0, 0.5], columns.tolist(), width, float(i % 2)
+
+    rdd = spark.sparkContext.parallelize(range(ROWS), PARTITIONS).map(wide_row)
+    df = spark.createDataFrame(rdd, "features array<double>, indices array<int>, size int, label double")
+    layout = CoefLayout(width)
+    kernel = GradientKernel(LogisticLoss(), layout, np.random.default_rng(1).normal(size=(2, layout.size)))
+    data = ingest(df, "float64", 1 << 30)
+    try:
+        assert all(part.handle.touched for part in data.partitions.values())
+        assert all(len(group.mean) == width for group in data.statistics().values())
+        for depth in (1, 2):
+            driver = DriverEngine(data.blocks(), depth).round([kernel])
+            assert_same_bits(ClusterEngine(data, depth).round([kernel]), driver)
+            assert driver[0].gradient.shape == (2, layout.size)
+    finally:
+        data.release()
