@@ -115,7 +115,9 @@ def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -> ResidentPacked:
+def ingest(
+    df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False, most_bytes: int = 1 << 62
+) -> ResidentPacked:
     """Pack ``df`` in one job.
 
     Parameters
@@ -130,6 +132,8 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -
         share of this size; so the driver never receives more, however many partitions there are.
     by_label : bool
         Whether to keep the statistics of each label apart, as class weights need.
+    most_bytes : int
+        Statistics are kept back by partitions where they take more than their share of this size.
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -141,8 +145,9 @@ def ingest(df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False) -
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        share = ship_bytes // max(handles.getNumPartitions(), 1)
-        found = handles.mapPartitionsWithIndex(_inspector(share, by_label)).collect()
+        count = max(handles.getNumPartitions(), 1)
+        inspector = _inspector(ship_bytes // count, by_label, most_bytes // count)
+        found = handles.mapPartitionsWithIndex(inspector).collect()
     except BaseException:
         _release(handles, name, None)
         raise
@@ -172,7 +177,7 @@ def _packer(name: str, dtype: str) -> Callable[[Iterable[pa.RecordBatch]], Itera
 
 
 def _inspector(
-    ship_bytes: int, by_label: bool
+    ship_bytes: int, by_label: bool, most_bytes: int
 ) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
     """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
 
@@ -181,7 +186,11 @@ def _inspector(
             block = open_block(handle, 0)
             shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
             found = statistics_of(block.narrow(), by_label)
-            yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns)
+            size = sum(part.num_bytes for part in found.values())
+            if size > most_bytes:
+                yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
+            else:
+                yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns)
 
     return inspect
 

@@ -27,6 +27,8 @@ class PackedPartition:
         The rows themselves where they are few enough to be shipped at once.
     columns : ndarray of int32 or None
         The columns that store anything, where these are few; see `WideFeatures`.
+    kept_back : int
+        Bytes of the statistics, if they were too large to be shipped; there are none then.
     """
 
     handle: BlockHandle
@@ -34,6 +36,7 @@ class PackedPartition:
     seconds: float
     block: Block | None
     columns: npt.NDArray[np.int32] | None = None
+    kept_back: int = 0
 
     def whole_statistics(self) -> dict[Group, Statistics]:
         """Statistics of all columns."""

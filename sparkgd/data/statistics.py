@@ -97,6 +97,11 @@ class Statistics:
             class_weights={label: weight * factor for label, weight in self.class_weights.items()},
         )
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of what is known of each column."""
+        return self.mean.nbytes + self.squares.nbytes + self.support.nbytes
+
     def spread(self, columns: npt.NDArray[np.int32], width: int) -> Statistics:
         """The statistics of ``width`` columns of which these are some, and all others zero."""
         return replace(

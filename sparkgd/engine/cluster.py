@@ -14,7 +14,7 @@ from sparkgd.data.blockfile import map_block, open_block, remove_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
-from sparkgd.engine.limits import check_result_size, max_result_size
+from sparkgd.engine.limits import check_driver_heap, check_result_size, driver_heap, max_result_size
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import Kernel, Sums
@@ -26,6 +26,10 @@ Array = npt.NDArray[np.float64]
 
 BROADCAST_BYTES = 1 << 20
 """Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
+
+
+NAMED_LENGTH = 1.5
+"""Bytes of a sum that travels with the number of its column, relative to those of a number alone."""
 
 
 class ClusterEngine:
@@ -47,9 +51,8 @@ class ClusterEngine:
             self._first_rows[index] = rows
             rows += packed.partitions[index].handle.rows
         self._max_result_size = max_result_size(packed.handles.context)
-        self._branches = len(self._indices)
-        for size in levels(self._branches, depth):
-            self._branches = -(-self._branches // size)
+        self._heap = driver_heap(packed.handles.context)
+        self._answers = self._answer_shares()
         self._fingerprint = sum(part.handle.fingerprint for part in packed.partitions.values()) % 2**64
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
@@ -66,7 +69,8 @@ class ClusterEngine:
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
-        check_result_size(self._max_result_size, len(payload), self._branches, self._depth)
+        check_result_size(self._max_result_size, len(payload), self._answers, self._depth)
+        check_driver_heap(self._heap, int(len(payload) * self._answers), "a round")
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):
@@ -84,6 +88,14 @@ class ClusterEngine:
     def close(self) -> None:
         """Drop handles and blocks everywhere."""
         self._packed.release()
+
+    def _answer_shares(self) -> float:
+        """How many times as long as the question all that the driver receives of a round is, at most."""
+        handles = [self._packed.partitions[index].handle for index in self._indices]
+        shares = [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
+        for size in levels(len(shares), self._depth):
+            shares = [sum(shares[i : i + size]) for i in range(0, len(shares), size)]
+        return sum(min(share, 1.0) for share in shares)
 
     def _total(self, payload: bytes | Broadcast[bytes]) -> Partial:
         """Sum over all partitions, in the order of `combine`."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sparkgd.data.packed import PackedPartition
 from sparkgd.exceptions import InvalidParamError
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 MAX_RESULT = "spark.driver.maxResultSize"
+
+HEAP_COPIES = 6
+"""Copies of a result in the JVM between a Python worker and the driver's Python; 1 GB was seen to carry 160 MB."""
 
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
@@ -28,17 +33,64 @@ def max_result_size(context: SparkContext) -> int:
     return parse_bytes(context.getConf().get(MAX_RESULT, "1g"))
 
 
-def check_result_size(limit: int, question_bytes: int, branches: int, depth: int) -> None:
-    """Refuse a round whose partial sums exceed the `max_result_size`, with the setting to change.
+def driver_heap(context: SparkContext) -> int:
+    """Bytes that the driver's JVM may use."""
+    return int(context._jvm.java.lang.Runtime.getRuntime().maxMemory())  # type: ignore[union-attr]
 
-    Gradients are as large as the points at which they are asked for, so the answer of each of the tree's last branches
-    is taken to be as large as the question.
+
+def collectable_bytes(context: SparkContext) -> int:
+    """Bytes of results that the driver can receive from one job."""
+    by_heap = driver_heap(context) // HEAP_COPIES
+    return min(max_result_size(context) or by_heap, by_heap)
+
+
+def check_driver_heap(heap: int, received: int, what: str) -> None:
+    """Refuse to collect results that the driver's JVM could not hold, of which it keeps several copies on their way.
 
     Raises
     ------
     InvalidParamError
     """
-    needed = question_bytes * branches
+    needed = HEAP_COPIES * received
+    if heap < needed:
+        raise InvalidParamError(
+            f"{what} would send {received >> 20} MB to the driver, whose JVM needs about {HEAP_COPIES} times as much "
+            f"and has {heap >> 20} MB: start Spark with --driver-memory {(needed >> 30) + 1}g (spark.driver.memory)"
+        )
+
+
+def check_statistics(parts: Iterable[PackedPartition], context: SparkContext) -> None:
+    """Refuse data whose statistics ingest kept back because the driver could not receive them.
+
+    Raises
+    ------
+    InvalidParamError
+    """
+    kept_back = sum(part.kept_back for part in parts)
+    if kept_back:
+        limit = max_result_size(context)
+        if 0 < limit < kept_back:
+            raise InvalidParamError(
+                f"ingest would return {kept_back >> 20} MB of statistics of columns to the driver, more than "
+                f"{MAX_RESULT} allows ({limit >> 20} MB): start Spark with --conf {MAX_RESULT}="
+                f"{(kept_back >> 20) * 5 // 4}m and spark.driver.memory={(HEAP_COPIES * kept_back >> 30) + 1}g, or use "
+                "fewer partitions"
+            )
+        check_driver_heap(driver_heap(context), kept_back, "ingest")
+
+
+def check_result_size(limit: int, question_bytes: int, branches: float, depth: int) -> None:
+    """Refuse a round whose partial sums exceed the `max_result_size`, with the setting to change.
+
+    Gradients are as large as the points at which they are asked for, so the answer of each of the tree's last branches
+    is taken to be as large as the question, or as the share of it that is about the columns its blocks touch:
+    ``branches`` then is the sum of these shares.
+
+    Raises
+    ------
+    InvalidParamError
+    """
+    needed = int(question_bytes * branches)
     if 0 < limit < needed:
         megabytes = -(-needed // (1 << 20))
         deeper = f", or use aggregationDepth={depth + 1}" if branches > 2 else ""

@@ -50,7 +50,9 @@ class CoefLayout:
         """The layout for some of the features alone, and which entries of a coef remain in it."""
         starts = np.arange(self.num_linear) * self.num_features
         kept = (starts[:, None] + columns).reshape(-1), np.arange(self.num_weights, self.size)
-        return replace(self, num_features=len(columns)), Entries(np.concatenate(kept), self.size)
+        numbers = np.concatenate(kept)
+        short = numbers.astype(np.int32) if self.size < 1 << 31 else numbers
+        return replace(self, num_features=len(columns)), Entries(short, self.size)
 
     def weights(self, coef: Array) -> Array:
         """Weights of shape ``(..., num_outputs, num_features)``: a view, unless there are scalars."""

@@ -15,6 +15,7 @@ from sparkgd.data.statistics import MAX_CLASSES, Group, Statistics, merge
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.limits import check_statistics, collectable_bytes
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.class_weights import Array, ClassWeights
@@ -112,6 +113,7 @@ def training_data(
         packed = _pack(selected, execution, dtype, by_label=class_weights is not None)
     try:
         check_rows(packed.partitions.values(), columns)
+        check_statistics(packed.partitions.values(), df.sparkSession.sparkContext)
         groups = packed.statistics()
         for statistics in groups.values():
             check_problems(statistics, columns)
@@ -142,7 +144,8 @@ def training_data(
 def _pack(selected: DataFrame, execution: str, dtype: str, by_label: bool) -> Packed:
     if execution != "cluster" and is_small(selected, SMALL_BYTES):
         return ingest_small(selected, dtype, by_label)
-    return ingest(selected, dtype, _SHIPPED[execution], by_label)
+    most = collectable_bytes(selected.sparkSession.sparkContext)
+    return ingest(selected, dtype, _SHIPPED[execution], by_label, most)
 
 
 def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statistics:

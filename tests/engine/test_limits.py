@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sparkgd.engine.limits import check_result_size, max_result_size, parse_bytes
+from sparkgd.classification import LogisticRegression
+from sparkgd.engine import cluster as cluster_module
+from sparkgd.engine import limits
+from sparkgd.engine.limits import check_driver_heap, check_result_size, max_result_size, parse_bytes
 from sparkgd.exceptions import InvalidParamError
+from tests.support.leftovers import nothing_left
 
 
 class Context:
@@ -50,3 +54,28 @@ def test_a_round_that_does_not_fit_names_the_setting_to_change():
     with pytest.raises(InvalidParamError, match="maxResultSize") as refused:
         check_result_size(max_result_size(Context(spark_driver_maxResultSize="100m")), 160 << 20, 2, 2)
     assert "aggregationDepth" not in str(refused.value)
+
+
+def test_results_that_the_heap_cannot_hold_name_the_driver_memory():
+    check_driver_heap(1 << 30, 160 << 20, "a round")
+    with pytest.raises(InvalidParamError, match=r"a round would send 320 MB .*1024 MB.*--driver-memory 2g"):
+        check_driver_heap(1 << 30, 320 << 20, "a round")
+
+
+def test_fits_that_the_driver_could_not_receive_are_refused(spark, monkeypatch):
+    """Statistics are kept back at ingest; gradients are refused before the first round."""
+    frame = spark.createDataFrame(
+        [([float(i), 1.0, -i / 2], float(i % 2)) for i in range(20)], "features array<double>, label double"
+    )
+    estimator = LogisticRegression(execution="cluster", regParam=0.1)
+    with nothing_left(spark):
+        monkeypatch.setattr(limits, "driver_heap", lambda context: 300)
+        with pytest.raises(InvalidParamError, match=r"ingest would send .*spark\.driver\.memory"):
+            estimator.fit(frame)
+        monkeypatch.setattr(limits, "max_result_size", lambda context: 40)
+        with pytest.raises(InvalidParamError, match=r"statistics of columns .*maxResultSize"):
+            estimator.fit(frame)
+        monkeypatch.undo()
+        monkeypatch.setattr(cluster_module, "driver_heap", lambda context: 300)
+        with pytest.raises(InvalidParamError, match=r"a round would send .*spark\.driver\.memory"):
+            estimator.fit(frame)
