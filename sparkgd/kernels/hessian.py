@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.gram import grams_of
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
@@ -26,8 +27,8 @@ def _row_weights(chunk: Block, held_out: int) -> Array:
 class HessianKernel:
     """Loss, gradient and Hessian sums at one point.
 
-    The Hessian of output pair (k, l) is ``X1^T diag(weight * d2 loss / dz_k dz_l) X1`` with ``X1 = [X, 1]``. Row chunks
-    are made dense, so this is for the few columns for which a matrix of ``size x size`` makes sense.
+    The Hessian of output pair (k, l) is ``X1^T diag(weight * d2 loss / dz_k dz_l) X1`` with ``X1 = [X, 1]``: for
+    the few columns for which a matrix of ``size x size`` makes sense.
     """
 
     loss: Loss
@@ -36,18 +37,16 @@ class HessianKernel:
     held_out: int = -1
 
     def __call__(self, block: Block) -> Sums:
-        layout = self.layout
-        outputs, columns = layout.num_outputs, layout.num_features + int(layout.num_intercepts > 0)
-        hessian = np.zeros((outputs, outputs, columns, columns))
-        scan = _at_point(self).scan()
-        for chunk in block.dense_chunks():
+        layout, outputs = self.layout, self.layout.num_outputs
+        first, second = np.triu_indices(outputs)
+        grams, scan = grams_of(block, len(first)), _at_point(self).scan()
+        for chunk in grams.chunks(block):
             raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
-            curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
-            values = chunk.features.dense()
-            for k in range(outputs):
-                for other in range(k, outputs):
-                    hessian[k, other] += _weighted_gram(values, curvature[:, k, other], columns)
+            grams.add(chunk, curvature[:, first, second] * _row_weights(chunk, self.held_out)[:, None])
+        totals = grams.totals()
+        hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
+        hessian[first, second] = totals
         return scan.sums() + Sums(hessian=_in_coef_order(hessian, layout))
 
 
@@ -55,26 +54,6 @@ def _at_point(kernel: HessianKernel | ProductKernel) -> GradientKernel:
     """Loss and gradient at the point of another kernel."""
     held = None if kernel.held_out < 0 else np.array([kernel.held_out], dtype=np.int16)
     return GradientKernel(kernel.loss, kernel.layout, kernel.point[None, :], held)
-
-
-def _weighted_gram(values: Array, weight: Array, columns: int) -> Array:
-    """``X1^T diag(weight) X1`` of shape (columns, columns), X1 being ``values`` and, if columns say so, ones.
-
-    Weights of one sign need half the work, since BLAS then forms one triangle.
-    """
-    if weight.min(initial=0.0) < 0.0:
-        design = _scaled(values, np.ones(len(weight)), columns)
-        return np.asarray((design.T * weight) @ design)
-    design = _scaled(values, np.sqrt(weight), columns)
-    return np.asarray(design.T @ design)
-
-
-def _scaled(values: Array, factor: Array, columns: int) -> Array:
-    """Rows of X1 times a factor each."""
-    design = np.empty((len(values), columns))
-    np.multiply(values, factor[:, None], out=design[:, : values.shape[1]])
-    design[:, values.shape[1] :] = factor[:, None]
-    return design
 
 
 def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
