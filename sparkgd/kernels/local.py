@@ -22,11 +22,17 @@ Rows = npt.NDArray[np.int64]
 FOLDING = 2.0
 """Values stepped over for each column folded: how many rows pass between two foldings."""
 
+FOLDINGS = 32
+"""Least number of foldings in an epoch, for only there are iterates averaged."""
+
 LINE = 8
 """Numbers of a cache line."""
 
-DELAY = 0.1
-"""Largest change of a weight by L2 between two foldings, as a share of the weight: how old its gradient may get."""
+DELAY = 0.5
+"""Largest change of a weight by L2's drift between two foldings, as a share of the weight: how old it may get."""
+
+PROXIMAL_DELAY = 2.0
+"""The same where L2 is a proximal step, which cannot overshoot, at the foldings."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +124,24 @@ class EpochKernel:
         start_weights, start_intercepts = self._unpacked(self.start)
         weights, intercepts = start_weights, start_intercepts
         relative = weight / weight[rows].mean()
+        measures, squares = self._measured(block, weight)
         for epoch in range(self.steps.epochs):
-            weights, intercepts = self._epoch(block, relative, self._order(rows, block, epoch), weights, intercepts)
+            order = self._order(rows, block, epoch)
+            weights, intercepts = self._epoch(block, relative, order, measures, weights, intercepts)
         move = np.where(self.frame.scale[:, None] > 0.0, weights - start_weights, 0.0)
         centred_move = intercepts - start_intercepts + self.frame.center @ move
-        information = self._information(block, weight)
+        information = self._information(squares, float(weight.sum()))
         return Sums(move=information * self.layout.pack(move.T, centred_move), information=information)
 
-    def _information(self, block: Block, weight: Array) -> Array:
-        squares, weight_sum = np.zeros(self.layout.num_features), float(weight.sum())
-        _compiled().column_squares(*_csr(block), weight, squares)
+    def _measured(self, block: Block, weight: Array) -> tuple[Array, Array]:
+        """What epochs need of each row, and the weighted sum of squares of each column."""
+        frame, measures, squares = self.frame, np.empty((block.rows, 2)), np.zeros(self.layout.num_features)
+        _compiled().measure(
+            *_csr(block), weight, frame.scale**2, frame.center, frame.intercept_scale**2, measures, squares
+        )
+        return measures, squares
+
+    def _information(self, squares: Array, weight_sum: float) -> Array:
         known = self.steps.damping * squares + weight_sum * self.l2
         return self.layout.pack(known, np.full(self.layout.num_outputs, weight_sum))
 
@@ -140,15 +154,16 @@ class EpochKernel:
         """Weights (p, K) and intercepts (K,)."""
         return np.ascontiguousarray(self.layout.weights(coef).T), np.array(self.layout.intercepts(coef))
 
-    def _epoch(self, block: Block, weight: Array, rows: Rows, weights: Array, intercepts: Array) -> tuple[Array, Array]:
+    def _epoch(
+        self, block: Block, weight: Array, rows: Rows, measures: Array, weights: Array, intercepts: Array
+    ) -> tuple[Array, Array]:
         """Mean weights and intercepts of the iterates of one epoch."""
         frame, steps, outputs = self.frame, self.steps, self.layout.num_outputs
-        scale2 = frame.scale**2
-        parts = [scale2, frame.center * scale2, weights, np.zeros_like(weights)]
+        parts = [frame.scale**2, weights]
         anchor_intercepts, gradient = np.empty(0), (np.empty((0, outputs)), np.empty(0))
         if self.anchor_gradient is not None:
             anchor, anchor_intercepts = self._unpacked(self.start)
-            parts.append(anchor)
+            parts += [np.zeros_like(weights), anchor]
             gradient = self._unpacked(self.anchor_gradient)
         table, state = _side_by_side(parts), np.zeros((5, outputs))
         state[0] = intercepts + frame.center @ weights
@@ -158,7 +173,7 @@ class EpochKernel:
             *_csr(block), rows, block.label, np.empty(0) if block.offset is None else block.offset, weight,
             _derivative(type(self.loss)), self.loss.row_parameter, steps.damping,
             steps.first, steps.last, stride, min(int(steps.average_from * len(rows)), max(len(rows) - stride, 0)),
-            table, state, frame.center, frame.intercept_scale**2, np.ascontiguousarray(self.l2.T),
+            table, state, measures, frame.center, frame.intercept_scale**2, np.ascontiguousarray(self.l2.T),
             anchor_intercepts, *gradient, mean, mean_intercepts,
         )  # fmt: skip
         return mean, mean_intercepts
@@ -168,7 +183,8 @@ class EpochKernel:
         per_row = max(block.features.stored / max(block.rows, 1), 1.0)
         cheap = FOLDING * self.layout.num_features / per_row
         decay = self.steps.first * float(np.max(self.l2 * self.frame.scale**2, initial=0.0))
-        return max(int(min(cheap, DELAY / decay if decay > 0.0 else np.inf, block.rows)), 1)
+        delay = PROXIMAL_DELAY if self.anchor_gradient is None else DELAY
+        return max(int(min(cheap, delay / decay if decay > 0.0 else np.inf, block.rows / FOLDINGS)), 1)
 
 
 def _csr(block: Block) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int32], npt.NDArray[np.int64]]:

@@ -81,20 +81,23 @@ def plain_epoch(kernel: EpochKernel, block: Block, stride: int = 1) -> tuple[Arr
     means, intercepts = [], []
     step, share_sum = steps.first, weight[used].mean()
     for first in range(0, len(order), stride):
-        frozen = u.copy()
+        frozen, steps_taken = u.copy(), 0.0
         batch = order[first : first + stride]
         for i in batch:
             x, share, label = scaled[i], step * weight[i] / share_sum, block.label[i : i + 1]
             shift = 0.0 if block.offset is None else block.offset[i]
             slope = slope_at(loss, label, u @ x + b + shift)
-            drift, drift_b = kernel.l2 * frame.scale**2 * frozen, np.zeros(layout.num_outputs)
+            drift, drift_b = np.zeros_like(u), np.zeros(layout.num_outputs)
             if kernel.anchor_gradient is not None:
                 slope = slope - slope_at(loss, label, anchor @ x + anchor_intercept + shift)
-                drift = drift + layout.weights(kernel.anchor_gradient) * frame.scale
+                drift = kernel.l2 * frame.scale**2 * frozen + layout.weights(kernel.anchor_gradient) * frame.scale
                 drift_b = layout.intercepts(kernel.anchor_gradient) * frame.intercept_scale
             damped = share / (1.0 + share * steps.damping * (x @ x + frame.intercept_scale**2))
             u = u - damped * slope[:, None] * x - share * drift
             b = b - frame.intercept_scale * (frame.intercept_scale * damped * slope + share * drift_b)
+            steps_taken += share
+        if kernel.anchor_gradient is None:  # the proximal step of L2
+            u = u / (1.0 + steps_taken * kernel.l2 * frame.scale**2)
         if first >= average_from:
             means += [u * frame.scale] * len(batch)
             intercepts += [b] * len(batch)
@@ -147,9 +150,11 @@ def test_float32_storage_is_computed_in_float64(loss: Loss):
 
 
 @few_losses
-def test_late_l2_is_close_to_eager_l2(loss: Loss, monkeypatch):
+@pytest.mark.parametrize("with_anchor", [False, True])
+def test_late_l2_is_close_to_eager_l2(loss: Loss, with_anchor: bool, monkeypatch):
     block = random_block(loss, rows=300)
     kernel = kernel_for(loss, steps=Steps(0.02, 0.02, damping=0.3))
+    kernel = anchored(kernel) if with_anchor else kernel
     late = kernel(block)
     assert kernel._stride(block) > 1
     monkeypatch.setattr(EpochKernel, "_stride", lambda self, block: 1)
