@@ -7,7 +7,7 @@ MLlib, a round of preparation. Not counted, and to the local solvers' advantage:
 round of localSGD also sum value and gradient at the point that they leave, which is a second scan of the same block in
 the same round. By scans instead of rounds localSGD costs twice what the axis says. The final evaluation of localSGD is
 not counted either. Fits run in this process on three partitions of shuffled rows, with default settings; the defaults
-of the local solvers (cooling, averaging) were chosen on these very problems.
+of the local solvers (cooling, averaging, scales of columns) were chosen on these very problems.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class LocalSvrg(Solver[LocalSvrgState]):
     Parameters
     ----------
     step_size : float
-        About the inverse of the curvature of a single row.
+        About half the inverse of the curvature of a single row: steps fall in the very first epochs only.
     epochs : int
         Passes over a partition's rows in one round.
     seed : int
