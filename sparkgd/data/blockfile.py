@@ -45,6 +45,8 @@ class BlockHandle:
         Machine that has them.
     rows, stored, width : int
         Rows, stored feature values and columns.
+    start : int
+        Number of the first row in the files; the files may hold more rows than the handle means.
     dtype : str
         Storage type of the features, ``float64`` or ``float32``.
     dense : bool
@@ -54,8 +56,8 @@ class BlockHandle:
         Rows dropped while packing, by the column that was null.
     ragged : tuple of int
         Feature vector lengths other than ``width`` that were met; training must refuse such data.
-    fingerprint : int
-        See `fingerprint`: what a block that is packed again must have.
+    fingerprint, ordered_fingerprint : int
+        See `fingerprints`: what a block that is packed again must have.
     touched : int or None
         Columns that store anything, where their ``indices`` are numbered among those; see `WideFeatures`.
     """
@@ -72,6 +74,8 @@ class BlockHandle:
     ragged: tuple[int, ...]
     fingerprint: int = 0
     touched: int | None = None
+    ordered_fingerprint: int = 0
+    start: int = 0
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -85,6 +89,20 @@ class BlockHandle:
         per_row = 16 + 8 * ("offset" in self.extras) + ("fold" in self.extras)
         named = 4 * (self.touched or 0)
         return self.stored * per_value + self.rows * per_row + (0 if self.dense else 8 * (self.rows + 1)) + named
+
+    def slice(self, start: int, stop: int) -> BlockHandle:
+        """Handle of rows ``start`` to ``stop``, or to the end where there are fewer.
+
+        ``stored`` is that of mean rows. What tells whether the slices of a block packed again fit together is the
+        fingerprint of all its rows in their order.
+        """
+        start, stop = min(start, self.rows), min(stop, self.rows)
+        if (start, stop) == (0, self.rows):
+            return self
+        stored = self.stored * stop // self.rows - self.stored * start // self.rows
+        return replace(
+            self, rows=stop - start, stored=stored, start=self.start + start, fingerprint=self.ordered_fingerprint
+        )
 
 
 def local_directory(name: str, partition: int) -> Path:
@@ -106,7 +124,10 @@ def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandl
         for batch in batches:
             writer.add(batch)
         handle = writer.handle()
-    return handle and _narrowed(replace(handle, fingerprint=fingerprint(map_block(handle))))
+    if handle is None:
+        return None
+    unordered, ordered = fingerprints(map_block(handle))
+    return _narrowed(replace(handle, fingerprint=unordered, ordered_fingerprint=ordered))
 
 
 def _narrowed(handle: BlockHandle) -> BlockHandle:
@@ -233,70 +254,91 @@ def map_block(handle: BlockHandle, first_row: int = 0) -> Block:
     FileNotFoundError
         If the files are not on this machine.
     """
-    path = Path(handle.path)
+    path, start, rows, width = Path(handle.path), handle.start, handle.rows, handle.width
 
-    def array(name: str, dtype: npt.DTypeLike, *shape: int) -> npt.NDArray[Any]:
+    def array(name: str, dtype: npt.DTypeLike, first: int, *shape: int) -> npt.NDArray[Any]:
         if 0 in shape:
             return np.zeros(shape, dtype=dtype)
-        return np.asarray(np.memmap(path / name, dtype=dtype, mode="r", shape=shape))
+        offset = first * np.dtype(dtype).itemsize
+        return np.asarray(np.memmap(path / name, dtype=dtype, mode="r", offset=offset, shape=shape))
 
-    rows, width, stored = handle.rows, handle.width, handle.stored
     features: Features
     if handle.dense:
-        features = DenseFeatures(array("values", handle.dtype, rows, width))
+        features = DenseFeatures(array("values", handle.dtype, start * width, rows, width))
     else:
-        values, indices = array("values", handle.dtype, stored), array("indices", np.int32, stored)
-        features = CsrFeatures(values, indices, array("indptr", np.int64, rows + 1), width)
+        indptr = array("indptr", np.int64, start, rows + 1)
+        first, last = int(indptr[0]), int(indptr[-1])
+        inside = CsrFeatures(
+            array("values", handle.dtype, first, last - first),
+            array("indices", np.int32, first, last - first),
+            indptr - first if first else indptr,
+            width if handle.touched is None else handle.touched,
+        )
+        features = inside
         if handle.touched is not None:
-            inside = replace(features, width=handle.touched)
-            features = WideFeatures(inside, array("columns", np.int32, handle.touched), width)
+            features = WideFeatures(inside, array("columns", np.int32, 0, handle.touched), width)
     return Block(
         features,
-        array("label", np.float64, rows),
-        array("weight", np.float64, rows),
-        array("offset", np.float64, rows) if "offset" in handle.extras else None,
-        array("fold", np.uint8, rows) if "fold" in handle.extras else None,
+        array("label", np.float64, start, rows),
+        array("weight", np.float64, start, rows),
+        array("offset", np.float64, start, rows) if "offset" in handle.extras else None,
+        array("fold", np.uint8, start, rows) if "fold" in handle.extras else None,
         first_row,
     )
 
 
 _OPEN_LIMIT = 8
-_open: OrderedDict[str, Block] = OrderedDict()
+_open: OrderedDict[tuple[str, int, int], Block] = OrderedDict()
 
 
 def open_block(handle: BlockHandle, first_row: int) -> Block:
     """`map_block`, remembered by this process: a mapping that stays saves the page faults of every further round."""
-    for path in [path for path in _open if not os.path.isdir(path)]:
-        del _open[path]
-    if handle.path not in _open:
-        _open[handle.path] = map_block(handle)
+    for key in [key for key in _open if not os.path.isdir(key[0])]:
+        del _open[key]
+    key = (handle.path, handle.start, handle.rows)
+    if key not in _open:
+        _open[key] = map_block(handle)
         if len(_open) > _OPEN_LIMIT:
             _open.popitem(last=False)
-    return replace(_open[handle.path], first_row=first_row)
+    return replace(_open[key], first_row=first_row)
 
 
-def fingerprint(block: Block) -> int:
-    """A 64-bit sum over rows and columns of the values' bit patterns: the same for the same rows in any order.
+def fingerprints(block: Block) -> tuple[int, int]:
+    """Two 64-bit sums of the values' bit patterns: the same for the same rows in any order, and in this order only.
 
-    Blocks of the same rows have the same fingerprint; integer sums do not depend on order or on chunks. It tells a
-    source that is not deterministic from one that is.
+    Integer sums do not depend on chunks. They tell a source that is not deterministic from one that is. A block scanned
+    whole may have its rows in any order; of one that is shared by slices, each row must stay where it was.
     """
-    features = block.features
+    unordered, ordered = np.uint64(0), np.uint64(0)
+    with np.errstate(over="ignore"):
+        for chunk in block.chunks():
+            rows = _row_fingerprints(chunk)
+            places = np.arange(chunk.first_row - block.first_row, chunk.first_row - block.first_row + chunk.rows)
+            unordered += rows.sum(dtype=np.uint64)
+            ordered += np.sum(rows * (2 * places.astype(np.uint64) + np.uint64(1)), dtype=np.uint64)
+    return (int(unordered) + block.rows) % 2**64, (int(ordered) + block.rows) % 2**64
+
+
+def _row_fingerprints(chunk: Block) -> npt.NDArray[np.uint64]:
+    """A sum for each row over its columns, each with a factor of its own."""
+    features = chunk.features
     if isinstance(features, CsrFeatures):
         odd = (features.indices.astype(np.uint64) << np.uint64(1)) + np.uint64(1)
-        total = int(np.sum(_bits(features.values) * odd, dtype=np.uint64))
+        sums = np.concatenate(
+            [
+                np.zeros(1, np.uint64),
+                np.cumsum(_bits(np.asarray(features.values, dtype=np.float64)) * odd, dtype=np.uint64),
+            ]
+        )
+        rows = sums[features.indptr[1:]] - sums[features.indptr[:-1]]
     else:
         odd = 2 * np.arange(features.num_features, dtype=np.uint64) + np.uint64(1)
-        total = 0
-        for chunk in block.chunks():
-            columns = _bits(chunk.features.dense()).sum(axis=0, dtype=np.uint64)
-            total += int(np.sum(columns * odd, dtype=np.uint64))
-    for salt, values in ((3, block.label), (5, block.weight), (7, block.offset), (9, block.fold)):
+        rows = np.einsum("ij,j->i", _bits(features.dense()), odd)
+    for salt, values in ((3, chunk.label), (5, chunk.weight), (7, chunk.offset), (9, chunk.fold)):
         if values is not None:
-            total += salt * int(np.sum(_bits(values.astype(np.float64, copy=False)), dtype=np.uint64))
-    return (total + block.rows) % 2**64
+            rows = rows + np.uint64(salt) * _bits(values.astype(np.float64, copy=False))
+    return np.asarray(rows)
 
 
-def _bits(values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint64]:
-    width = {8: np.uint64, 4: np.uint32}[values.dtype.itemsize]
-    return np.ascontiguousarray(values).view(width).astype(np.uint64, copy=False)
+def _bits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(values).view(np.uint64)

@@ -52,6 +52,11 @@ class ResidentPacked(Packed):
     handles: RDD[Any]
     source: RDD[Any]
 
+    @property
+    def tasks(self) -> int:
+        """Tasks that rounds over these blocks can run at once: slots, or partitions while executors may still come."""
+        return _slots(self.handles.context) or max(len(self.partitions), 1)
+
     def _found(self) -> dict[int, Block]:
         """The blocks by partition; one job fetches those that ingest did not ship."""
         found = super()._found()

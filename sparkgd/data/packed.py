@@ -62,6 +62,15 @@ class Packed:
         """Rows of all blocks."""
         return sum(part.handle.rows for part in self.partitions.values())
 
+    @property
+    def tasks(self) -> int:
+        """Tasks that can scan the blocks at once."""
+        return 1
+
+    def handles_by_partition(self) -> dict[int, BlockHandle]:
+        """The handle of each partition."""
+        return {index: part.handle for index, part in sorted(self.partitions.items())}
+
     def statistics(self) -> dict[Group, Statistics]:
         """Statistics of all rows, by group."""
         merged: dict[Group, Statistics] = {}

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from pyspark import cloudpickle
 
+from sparkgd.data.balance import RowRange
 from sparkgd.data.blockfile import map_block, open_block, remove_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
 from sparkgd.engine.limits import check_driver_heap, check_result_size, driver_heap, max_result_size
 from sparkgd.engine.partial import Partial, Work
+from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import Kernel, Sums
 
@@ -33,27 +35,46 @@ NAMED_LENGTH = 1.5
 
 
 class ClusterEngine:
-    """One Spark job a round: ``mapPartitions`` runs the kernels on each block, a tree adds the partial sums.
+    """One Spark job a round: ``mapPartitions`` runs the kernels on each share, a tree adds the partial sums.
 
     Tasks are independent and idempotent, so Spark's retries and speculation work as they are. A task that finds its
-    block missing on its machine (Spark ran it elsewhere) reports that; those partitions are then computed from the
-    source for the round.
+    block missing on its machine (Spark ran it elsewhere) reports that; those shares are then computed from the source
+    for the round.
+
+    Parameters
+    ----------
+    packed : ResidentPacked
+    depth : int
+        Of the tree.
+    class_weights : ndarray (K,) or None
+        Factor of each label's sample weights.
+    ranges : sequence of RowRange
+        What each task scans, see `sparkgd.data.balance`; by default a partition.
     """
 
-    def __init__(self, packed: ResidentPacked, depth: int = 2, class_weights: Array | None = None) -> None:
+    def __init__(
+        self,
+        packed: ResidentPacked,
+        depth: int = 2,
+        class_weights: Array | None = None,
+        ranges: Sequence[RowRange] = (),
+    ) -> None:
         self._packed = packed
+        self._shares = Shares.of(packed, ranges)
+        self._handles = self._shares.handles()
         self._depth = depth
         self._class_weights = class_weights
-        self._indices = sorted(packed.partitions)
+        slices = self._shares.slices()
+        self._indices = sorted(slices)
         rows = 0
         self._first_rows: dict[int, int] = {}
         for index in self._indices:
             self._first_rows[index] = rows
-            rows += packed.partitions[index].handle.rows
+            rows += slices[index].rows
         self._max_result_size = max_result_size(packed.handles.context)
         self._heap = driver_heap(packed.handles.context)
-        self._answers = self._answer_shares()
-        self._fingerprint = sum(part.handle.fingerprint for part in packed.partitions.values()) % 2**64
+        self._answers = _answer_shares([slices[index] for index in self._indices], depth)
+        self._fingerprint = sum(part.fingerprint for part in slices.values()) % 2**64
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`.
@@ -89,27 +110,28 @@ class ClusterEngine:
         """Drop handles and blocks everywhere."""
         self._packed.release()
 
-    def _answer_shares(self) -> float:
-        """How many times as long as the question all that the driver receives of a round is, at most."""
-        handles = [self._packed.partitions[index].handle for index in self._indices]
-        shares = [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
-        for size in levels(len(shares), self._depth):
-            shares = [sum(shares[i : i + size]) for i in range(0, len(shares), size)]
-        return sum(min(share, 1.0) for share in shares)
-
     def _total(self, payload: bytes | Broadcast[bytes]) -> Partial:
         """Sum over all partitions, in the order of `combine`."""
-        partials = self._packed.handles.mapPartitionsWithIndex(_scanner(payload))
+        partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
         if levels(len(self._indices), self._depth):
             total = add_all([partial for _, partial in sorted(self._tree(partials).collect())])
             if not total.missing:
                 return total
-        by_partition: dict[int, Partial] = dict(partials.collect())
-        missing = sorted(index for index, partial in by_partition.items() if partial.missing)
+        by_share: dict[int, Partial] = dict(partials.collect())
+        missing = {number for number, partial in by_share.items() if partial.missing}
         if missing:
-            source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload))
-            by_partition.update(source.context.runJob(source, list, missing))
-        return combine([partial for _, partial in sorted(by_partition.items())], self._depth)
+            by_share.update(self._from_source(payload, missing))
+            self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
+        return combine([partial for _, partial in sorted(by_share.items())], self._depth)
+
+    def _from_source(self, payload: bytes | Broadcast[bytes], missing: set[int]) -> list[tuple[int, Partial]]:
+        """Partials of the missing shares, whose partitions are packed for this one scan."""
+        cuts: Cuts = {}
+        for partition, shares in self._shares.cuts().items():
+            if wanted := [share for share in shares if share[0] in missing]:
+                cuts[partition] = wanted
+        source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
+        return list(source.context.runJob(source, list, sorted(cuts)))
 
     def _tree(self, partials: RDD[Any]) -> RDD[Any]:
         """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
@@ -121,6 +143,14 @@ class ClusterEngine:
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
         return level
+
+
+def _answer_shares(handles: Sequence[BlockHandle], depth: int) -> float:
+    """How many times as long as the question all that the driver receives of a round is, at most."""
+    shares = [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
+    for size in levels(len(shares), depth):
+        shares = [sum(shares[i : i + size]) for i in range(0, len(shares), size)]
+    return sum(min(share, 1.0) for share in shares)
 
 
 Scanner = Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]
@@ -142,14 +172,15 @@ def _scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
     return scan_partition
 
 
-def _source_scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
+def _source_scanner(payload: bytes | Broadcast[bytes], cuts: Cuts) -> Scanner:
     """The same over freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
 
     def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
         work = _work(payload)
         for handle, _ in read_handles(rows):
             try:
-                yield index, work.scan(map_block(handle, work.first_rows.get(index, 0)), handle.fingerprint)
+                for number, part in slices_of(index, handle, cuts):
+                    yield number, work.scan(map_block(part, work.first_rows[number]), part.fingerprint)
             finally:
                 remove_block(handle)
 

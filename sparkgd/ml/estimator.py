@@ -108,7 +108,8 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         name = type(self).__name__
         with training_data(
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
-            self.getOrDefault("aggregationDepth"), name, class_weights_of(value_or_none(self, "classWeight")),
+            self.getOrDefault("aggregationDepth"), self.getOrDefault("balance"), name,
+            class_weights_of(value_or_none(self, "classWeight")),
         ) as data:  # fmt: skip
             loss = self._loss(data)
             check_label(data.statistics, data.label, self._columns(), loss.name, self._label_range(loss))

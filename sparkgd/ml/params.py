@@ -186,6 +186,12 @@ class HasExecution(Params):
         "32 MB)",
         TypeConverters.toString,
     )
+    balance = param(
+        "balance",
+        "whether several tasks share a partition of more than its share of stored values: auto (if it has 1.5 times "
+        "that of a task), always (if it has more than a task), never",
+        TypeConverters.toString,
+    )
     dtype = param("dtype", "storage type of the features: float64 or float32", TypeConverters.toString)
 
 
@@ -257,6 +263,7 @@ class TrainingParams(
             miniBatchFraction=1.0,
             localEpochs=1,
             execution="auto",
+            balance="auto",
             dtype="float64",
             progress=False,
             keepOnInterrupt=False,

@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     "localEpochs": between(1, np.inf),
     "miniBatchFraction": between(0, 1, open_low=True),
     "execution": one_of("auto", "cluster", "driver"),
+    "balance": one_of("auto", "always", "never"),
     "dtype": one_of("float64", "float32"),
     "maxSeconds": between(0, np.inf, open_low=True),
     "earlyStoppingRounds": between(1, np.inf),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
 from sparkgd.data.ingest import ResidentPacked, ingest, ingest_small, is_small
 from sparkgd.data.packed import Packed
 from sparkgd.data.statistics import MAX_CLASSES, Group, Statistics, merge
@@ -35,7 +36,19 @@ _SHIPPED = {"auto": DRIVER_BYTES, "driver": 1 << 40, "cluster": -1}
 
 @dataclass(frozen=True)
 class PartitionStat:
-    """One partition as it was packed: its rows, stored feature values, bytes, and the seconds that packing took."""
+    """What one task of a round scans: a partition, or a range of rows of a large one (see the param ``balance``).
+
+    Attributes
+    ----------
+    partition : int
+        Number of the partition in which the rows were packed.
+    rows, stored, bytes : int
+        Rows, stored feature values, and the size of both.
+    seconds : float
+        Time that packing took; of a range its share by rows.
+    host : str
+        Machine that has the rows.
+    """
 
     partition: int
     rows: int
@@ -103,6 +116,7 @@ def training_data(
     execution: str,
     dtype: str,
     depth: int,
+    balance: str,
     name: str,
     class_weights: ClassWeights | None = None,
 ) -> Iterator[TrainingData]:
@@ -125,7 +139,9 @@ def training_data(
         weights = None if class_weights is None else class_weights.of(training, highest)
         statistics = merge([_reweighted(part, group, weights) for group, part in training.items()])
         check_weights(statistics, columns)
-        engine, where = _open_engine(packed, execution, depth, weights)
+        on_cluster = execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES)
+        ranges = row_ranges_of(packed.handles_by_partition(), packed.tasks if on_cluster else 1, SKEW_LIMIT[balance])
+        engine, where = _open_engine(packed, on_cluster, depth, weights, ranges)
         yield TrainingData(
             engine,
             where,
@@ -134,7 +150,7 @@ def training_data(
             packed.rows,
             held_out,
             declared_classes(df, columns.label),
-            _partition_stats(packed),
+            _partition_stats(packed, ranges),
             time.perf_counter() - began,
         )
     finally:
@@ -152,19 +168,21 @@ def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statis
     return part if weights is None else part.reweighted(float(weights[group.label]))
 
 
-def _open_engine(packed: Packed, execution: str, depth: int, weights: Array | None) -> tuple[Engine, str]:
-    cluster = execution == "cluster" or (execution == "auto" and packed.num_bytes > DRIVER_BYTES)
-    if cluster and isinstance(packed, ResidentPacked):
-        return ClusterEngine(packed, depth, weights), "cluster"
+def _open_engine(
+    packed: Packed, on_cluster: bool, depth: int, weights: Array | None, ranges: list[RowRange]
+) -> tuple[Engine, str]:
+    if on_cluster and isinstance(packed, ResidentPacked):
+        return ClusterEngine(packed, depth, weights, ranges), "cluster"
     engine = DriverEngine(packed.blocks(), depth, weights)
     packed.release()
     return engine, "driver"
 
 
-def _partition_stats(packed: Packed) -> list[PartitionStat]:
-    return [
-        PartitionStat(
-            index, part.handle.rows, part.handle.stored, part.handle.num_bytes, part.seconds, part.handle.host
-        )
-        for index, part in sorted(packed.partitions.items())
-    ]
+def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionStat]:
+    stats = []
+    for share in ranges:
+        part = packed.partitions[share.partition]
+        handle = part.handle.slice(share.start, share.stop)
+        seconds = part.seconds * handle.rows / max(part.handle.rows, 1)
+        stats.append(PartitionStat(share.partition, handle.rows, handle.stored, handle.num_bytes, seconds, handle.host))
+    return stats

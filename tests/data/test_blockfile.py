@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from sparkgd.data import blockfile
-from sparkgd.data.blockfile import fingerprint, map_block, open_block, pack
+from sparkgd.data.blockfile import fingerprints, map_block, open_block, pack
 from sparkgd.data.columns import RowBatch, read_batch
+from sparkgd.kernels import features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, random_block
@@ -126,33 +127,71 @@ each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["d
 
 
 @each_storage
-def test_the_fingerprint_ignores_the_order_of_rows(storage):
+def test_one_fingerprint_ignores_the_order_of_rows_the_other_does_not(storage):
     block = storage(random_block(LogisticLoss(), offset=True))
     shuffled = block.take(np.random.default_rng(1).permutation(block.rows))
-    assert fingerprint(shuffled) == fingerprint(block)
+    assert fingerprints(shuffled)[0] == fingerprints(block)[0]
+    assert fingerprints(shuffled)[1] != fingerprints(block)[1]
+    assert fingerprints(replace(block, first_row=7)) == fingerprints(block)
+
+
+@each_storage
+def test_fingerprints_do_not_depend_on_chunks(storage, monkeypatch):
+    block = storage(random_block(LogisticLoss(), rows=300))
+    whole = fingerprints(block)
+    monkeypatch.setattr(features, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(features, "SPARSE_CHUNK", 50)
+    assert len(list(block.chunks())) > 4
+    assert fingerprints(block) == whole
 
 
 @each_storage
 @pytest.mark.parametrize("name", ["label", "weight", "offset", "fold"])
-def test_the_fingerprint_sees_a_change_of_any_column(storage, name):
+def test_the_fingerprints_see_a_change_of_any_column(storage, name):
     block = storage(random_block(LogisticLoss(), offset=True))
     changed = getattr(block, name).copy()
     changed[4] += 1
-    assert fingerprint(replace(block, **{name: changed})) != fingerprint(block)
+    assert_other(fingerprints(replace(block, **{name: changed})), fingerprints(block))
 
 
 @each_storage
-def test_the_fingerprint_sees_features_rows_and_columns(storage):
+def test_the_fingerprints_see_features_rows_and_columns(storage):
     block = random_block(LogisticLoss())
     matrix = block.features.dense()
     nudged = matrix.copy()
     row, column = np.argwhere(matrix)[0]
     nudged[row, column] = np.nextafter(nudged[row, column], np.inf)
     swapped = matrix[:, [1, 0, 2, 3, 4]]
-    same = fingerprint(storage(block))
-    assert fingerprint(storage(replace(block, features=DenseFeatures(nudged)))) != same
-    assert fingerprint(storage(replace(block, features=DenseFeatures(swapped)))) != same
-    assert fingerprint(storage(block.take(np.arange(1, block.rows)))) != same
+    same = fingerprints(storage(block))
+    assert_other(fingerprints(storage(replace(block, features=DenseFeatures(nudged)))), same)
+    assert_other(fingerprints(storage(replace(block, features=DenseFeatures(swapped)))), same)
+    assert_other(fingerprints(storage(block.take(np.arange(1, block.rows)))), same)
+
+
+def assert_other(left, right):
+    assert all(mine != other for mine, other in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_slice_maps_its_rows_alone(tmp_path, sparse, dtype):
+    handle = pack(batches(SPARSE if sparse else MATRIX, sparse=sparse), tmp_path, dtype)
+    whole = map_block(handle)
+    part = map_block(handle.slice(11, 33), first_row=5)
+    assert part.features.values.dtype == dtype
+    np.testing.assert_array_equal(part.features.dense(), whole.features.dense()[11:33])
+    np.testing.assert_array_equal(part.features.dot(np.ones(6)), whole.features.dot(np.ones(6))[11:33])
+    for name in ("label", "weight", "offset", "fold"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[11:33])
+    assert part.first_row == 5
+    deeper = map_block(handle.slice(11, 33).slice(2, 9))
+    np.testing.assert_array_equal(deeper.label, LABEL[13:20])
+    assert handle.slice(0, 40) is handle
+    assert handle.slice(30, 90).rows == 10
+    assert handle.slice(11, 33).fingerprint == handle.ordered_fingerprint == fingerprints(whole)[1]
+    cuts = [handle.slice(a, b) for a, b in ((0, 11), (11, 33), (33, 40))]
+    assert sum(cut.stored for cut in cuts) == handle.stored
+    assert (open_block(cuts[0], 0).rows, open_block(cuts[1], 0).rows) == (11, 22)
 
 
 def wide_batch(width: int, touched: int, rows: int = 50) -> pa.RecordBatch:
@@ -178,7 +217,7 @@ def test_few_touched_columns_of_many_are_named(tmp_path):
     assert handle.touched == features.inside.num_features == len(features.columns) <= 30
     np.testing.assert_array_equal(features.csr().indices, np.concatenate(batch.column("indices").to_numpy(False)))
     assert handle.num_bytes == sum(file.stat().st_size for file in (tmp_path).rglob("*") if file.is_file())
-    assert handle.fingerprint == fingerprint(replace(map_block(handle), features=features.csr()))
+    assert handle.fingerprint == fingerprints(replace(map_block(handle), features=features.csr()))[0]
 
 
 @pytest.mark.parametrize(("width", "touched"), [(blockfile.WIDE - 1, 30), (blockfile.WIDE, blockfile.WIDE)])

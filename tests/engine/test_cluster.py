@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from sparkgd.data import ingest as ingest_module
+from sparkgd.data.balance import RowRange, row_ranges_of
+from sparkgd.data.blockfile import map_block
 from sparkgd.data.ingest import ResidentPacked, ingest
 from sparkgd.engine import cluster as cluster_module
 from sparkgd.engine.cluster import ClusterEngine
@@ -217,3 +219,95 @@ def test_partitions_that_touch_few_of_many_columns(spark):
             assert driver[0].gradient.shape == (2, layout.size)
     finally:
         data.release()
+
+
+SKEWED = {0: 2, 3: 1, 5: 150, 9: 20}
+"""Rows of the partitions that are not empty."""
+
+
+def skewed(index, rows):
+    return [row(1000 * index + i) for i in range(SKEWED.get(index, 0))]
+
+
+def shared(data: ResidentPacked) -> list[RowRange]:
+    ranges = row_ranges_of(data.handles_by_partition(), 4, 1.5)
+    assert [part.partition for part in ranges] == [0, 3, 5, 5, 5, 5, 9]
+    return ranges
+
+
+def on_the_driver(data: ResidentPacked, depth: int) -> list:
+    """What the driver engine sums over the same slices."""
+    first, blocks = 0, []
+    for part in shared(data):
+        blocks.append(map_block(data.partitions[part.partition].handle.slice(part.start, part.stop), first))
+        first += blocks[-1].rows
+    return DriverEngine(blocks, depth).round(KERNELS)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_shared_partitions_give_the_bits_of_the_driver(spark, depth):
+    with packed(spark, change=skewed) as data:
+        engine = ClusterEngine(data, depth, ranges=shared(data))
+        for _ in range(2):
+            assert_same_bits(engine.round(KERNELS), on_the_driver(data, depth))
+
+
+def test_shared_partitions_sum_to_those_of_whole_ones(spark):
+    with packed(spark, change=skewed) as data:
+        parts, whole = ClusterEngine(data, ranges=shared(data)).round(KERNELS), ClusterEngine(data).round(KERNELS)
+        np.testing.assert_allclose(parts[1].hessian, whole[1].hessian, rtol=1e-12)
+        for mine, other in ((parts[0], whole[0]), (parts[2], whole[2])):
+            np.testing.assert_allclose(mine.gradient, other.gradient, rtol=1e-12)
+            assert mine.weight == pytest.approx(other.weight, rel=1e-14)
+
+
+def test_a_round_over_shared_partitions_is_one_job_of_one_task_each(spark):
+    context, tracker = spark.sparkContext, spark.sparkContext.statusTracker()
+    with packed(spark, change=skewed) as data:
+        engine = ClusterEngine(data, depth=1, ranges=shared(data))
+        engine.round(KERNELS)
+        context.setJobGroup("shared", "")
+        engine.round(KERNELS)
+        context.setLocalProperty("spark.jobGroup.id", None)
+        (job,) = tracker.getJobIdsForGroup("shared")
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getJobInfo(job).stageIds]
+        assert [stage.numCompletedTasks for stage in stages if stage and stage.numCompletedTasks] == [7]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("lost", ["handles", "blocks", "both"])
+def test_lost_shared_partitions_change_no_bit(spark, depth, lost):
+    with packed(spark, change=skewed) as data:
+        engine = ClusterEngine(data, depth, ranges=shared(data))
+        before = engine.round(KERNELS)
+        if lost != "blocks":
+            lose_handles(data)
+        if lost != "handles":
+            for index in (0, 5):
+                shutil.rmtree(data.partitions[index].handle.path)
+        for _ in range(2):
+            assert_same_bits(engine.round(KERNELS), before)
+
+
+@pytest.mark.parametrize("kind", ["other values", "no rows", "rows moved", "another order"])
+def test_a_shared_partition_that_changes_is_an_error(spark, tmp_path, kind):
+    marker = str(tmp_path / "changed")
+
+    def change(index, rows):
+        rows = skewed(index, rows)
+        if index != 5 or not os.path.exists(marker):
+            return rows
+        return {
+            "no rows": [],
+            "other values": [([9.0, x[1], x[2]], y) for x, y in rows],
+            "rows moved": rows[1:],
+            "another order": [rows[-1], *rows[1:-1], rows[0]],
+        }[kind]
+
+    with packed(spark, change=change) as data:
+        engine = ClusterEngine(data, ranges=shared(data))
+        engine.round(KERNELS)
+        open(marker, "w").close()
+        shutil.rmtree(data.partitions[5].handle.path)
+        with pytest.raises(InvalidDataError, match="the input changed while it was read again"):
+            engine.round(KERNELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from sparkgd.classification import LogisticRegression
 from sparkgd.regression import LinearRegression
@@ -66,3 +67,56 @@ def test_partitions_without_rows(spark, df):
             model = LogisticRegression(regParam=0.1, execution=execution).fit(spread)
             assert model.summary.status == "converged"
             assert sum(part.rows for part in model.summary.partitionStats) == 6
+
+
+def skewed(df, share=0.9, partitions=8):
+    """The rows in order, the given share of them in one partition; cached.
+
+    Spark coalesces the output of a shuffle otherwise once it knows where the shuffle's files are.
+    """
+    rows = df.count()
+
+    def place(pair):
+        return partitions - 1 if pair[1] >= (1 - share) * rows else pair[1] % (partitions - 1)
+
+    moved = df.rdd.zipWithIndex().map(lambda pair: (place(pair), pair[0])).partitionBy(partitions, int)
+    cut = df.sparkSession.createDataFrame(moved.values(), df.schema).cache()
+    cut.count()
+    return cut
+
+
+def test_a_skewed_partition_is_shared(spark, df):
+    estimator = LinearRegression(labelCol="target", regParam=0.1, execution="cluster", tol=1e-10)
+    uneven = skewed(df)
+    with nothing_left(spark):
+        shared, again, whole = (estimator.copy().setBalance(x).fit(uneven) for x in ("auto", "auto", "never"))
+    rows = [part.rows for part in whole.summary.partitionStats]
+    assert len(rows) == 2 and max(rows) >= 360
+    stats = shared.summary.partitionStats
+    assert sum(part.rows for part in stats) == sum(rows) == 400
+    assert max(part.rows for part in stats) <= 200
+    assert sum(part.stored for part in stats) == 400 * 6
+    assert all(part.seconds > 0 for part in stats)
+    np.testing.assert_array_equal(shared.coefficients, again.coefficients)
+    assert shared.intercept == again.intercept
+    np.testing.assert_allclose(shared.coefficients, whole.coefficients, rtol=1e-9)
+    uneven.unpersist()
+
+
+@pytest.mark.parametrize("balance", ["auto", "never"])
+def test_even_partitions_are_left_alone(df, balance):
+    model = LinearRegression(labelCol="target", execution="cluster", balance=balance).fit(df)
+    assert [part.rows for part in model.summary.partitionStats] == [200, 200]
+
+
+def test_one_partition_keeps_all_slots_busy(spark, df):
+    model = LinearRegression(labelCol="target", execution="cluster").fit(in_partitions(df, 1))
+    assert [(part.partition, part.rows) for part in model.summary.partitionStats] == [(0, 200), (0, 200)]
+
+
+def test_thousands_of_partitions_become_one_task_for_each_slot(spark):
+    many = spark.range(4000, numPartitions=2000).select(
+        F.array(F.sin("id")).alias("features"), F.cos("id").alias("label")
+    )
+    model = LinearRegression(execution="cluster").fit(many)
+    assert [part.rows for part in model.summary.partitionStats] == [2000, 2000]
