@@ -1,4 +1,4 @@
-"""Block files: raw arrays in a directory of the executor's local disk, memory-mapped by whoever needs them.
+"""Block files: raw arrays in a directory of the executor's local disk, memory-mapped or read by whoever needs them.
 
 All workers of a machine share one copy through the page cache, and data larger than memory are paged from disk.
 """
@@ -12,7 +12,7 @@ import socket
 import tempfile
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,15 @@ import numpy.typing as npt
 
 from sparkgd.data.columns import RowBatch
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures, DenseFeatures, Features, WideFeatures
+from sparkgd.kernels.features import (
+    SPARSE_CHUNK,
+    WORTH_NAMING,
+    CsrFeatures,
+    DenseFeatures,
+    Features,
+    Stored,
+    WideFeatures,
+)
 
 DENSE_FROM = 0.5
 """Share of stored values from which a block is dense: below it CSR is smaller."""
@@ -47,6 +55,8 @@ class BlockHandle:
         Rows, stored feature values and columns.
     start : int
         Number of the first row in the files; the files may hold more rows than the handle means.
+    access : str
+        How the features are scanned: ``map`` or ``read``, see `ACCESS`.
     dtype : str
         Storage type of the features, ``float64`` or ``float32``.
     dense : bool
@@ -76,6 +86,7 @@ class BlockHandle:
     touched: int | None = None
     ordered_fingerprint: int = 0
     start: int = 0
+    access: str = "map"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -115,7 +126,7 @@ def local_directory(name: str, partition: int) -> Path:
     return Path(choices[partition % len(choices)]) / name
 
 
-def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandle | None:
+def pack(batches: Iterable[RowBatch], directory: Path, dtype: str, access: str = "map") -> BlockHandle | None:
     """Write the rows of a partition to a block of a fresh name under ``directory``; None for no rows at all.
 
     Nothing is left behind when reading the batches fails.
@@ -126,7 +137,8 @@ def pack(batches: Iterable[RowBatch], directory: Path, dtype: str) -> BlockHandl
         handle = writer.handle()
     if handle is None:
         return None
-    unordered, ordered = fingerprints(map_block(handle))
+    handle = replace(handle, access=access)
+    unordered, ordered = fingerprints(block_of(handle))
     return _narrowed(replace(handle, fingerprint=unordered, ordered_fingerprint=ordered))
 
 
@@ -246,6 +258,54 @@ class BlockWriter:
         np.ascontiguousarray(values).tofile(self._files[name])
 
 
+class FileArray:
+    """An array on disk of which a slice of rows is read into memory that the next slice takes over.
+
+    It is for scans: resident memory is that of one slice, where mapped pages stay as long as memory is free, and some
+    cluster managers count them as the process's own. Whatever needs other rows than slices gets a mapping.
+    """
+
+    def __init__(self, path: Path, dtype: npt.DTypeLike, first: int, shape: tuple[int, ...]) -> None:
+        self._path, self._dtype, self._first = path, np.dtype(dtype), first
+        self._shape = shape
+        self._buffer = np.empty((0, *shape[1:]), self._dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole array."""
+        return self._shape
+
+    def __getitem__(self, rows: Any) -> npt.NDArray[Any]:
+        if not isinstance(rows, slice):
+            return np.asarray(np.asarray(self)[rows])
+        start, stop, _ = rows.indices(self._shape[0])
+        count = max(stop - start, 0)
+        if count > len(self._buffer):
+            self._buffer = np.empty((count, *self._shape[1:]), self._dtype)
+        found = self._buffer[:count]
+        row_bytes = int(np.prod(self._shape[1:])) * self._dtype.itemsize
+        with open(self._path, "rb") as file:
+            file.seek(self._first * self._dtype.itemsize + start * row_bytes)
+            if file.readinto(found.data) != found.nbytes:
+                raise OSError(f"{self._path} is shorter than it was written")
+        return found
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        mapped = _mapped(self._path, self._dtype, self._first, self._shape)
+        return np.array(mapped, dtype=dtype) if copy else np.asarray(mapped, dtype=dtype)
+
+
+def _mapped(path: Path, dtype: npt.DTypeLike, first: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """``shape`` values of a file from number ``first`` on, as a read-only memory map."""
+    if 0 in shape:
+        return np.zeros(shape, dtype=dtype)
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r", offset=first * np.dtype(dtype).itemsize, shape=shape))
+
+
+ACCESS: dict[str, Callable[[Path, npt.DTypeLike, int, tuple[int, ...]], Stored]] = {"map": _mapped, "read": FileArray}
+"""How features come from their files, by the param ``blockAccess``."""
+
+
 def map_block(handle: BlockHandle, first_row: int = 0) -> Block:
     """The block as read-only memory maps.
 
@@ -254,35 +314,45 @@ def map_block(handle: BlockHandle, first_row: int = 0) -> Block:
     FileNotFoundError
         If the files are not on this machine.
     """
-    path, start, rows, width = Path(handle.path), handle.start, handle.rows, handle.width
+    return block_of(replace(handle, access="map"), first_row)
 
-    def array(name: str, dtype: npt.DTypeLike, first: int, *shape: int) -> npt.NDArray[Any]:
-        if 0 in shape:
-            return np.zeros(shape, dtype=dtype)
-        offset = first * np.dtype(dtype).itemsize
-        return np.asarray(np.memmap(path / name, dtype=dtype, mode="r", offset=offset, shape=shape))
+
+def block_of(handle: BlockHandle, first_row: int = 0) -> Block:
+    """The block, its features mapped or read as the handle says; all else is small, and mapped.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are not on this machine.
+    """
+    path, start, rows, width = Path(handle.path), handle.start, handle.rows, handle.width
+    stored = ACCESS[handle.access]
+
+    def column(name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return _mapped(path / name, dtype, start, (rows,))
 
     features: Features
     if handle.dense:
-        features = DenseFeatures(array("values", handle.dtype, start * width, rows, width))
+        features = DenseFeatures(stored(path / "values", handle.dtype, start * width, (rows, width)))
     else:
-        indptr = array("indptr", np.int64, start, rows + 1)
-        first, last = int(indptr[0]), int(indptr[-1])
+        indptr = _mapped(path / "indptr", np.int64, start, (rows + 1,))
+        first, count = int(indptr[0]), (int(indptr[-1] - indptr[0]),)
+        values, indices = (
+            stored(path / "values", handle.dtype, first, count),
+            stored(path / "indices", np.int32, first, count),
+        )
         inside = CsrFeatures(
-            array("values", handle.dtype, first, last - first),
-            array("indices", np.int32, first, last - first),
-            indptr - first if first else indptr,
-            width if handle.touched is None else handle.touched,
+            values, indices, indptr - first if first else indptr, width if handle.touched is None else handle.touched
         )
         features = inside
         if handle.touched is not None:
-            features = WideFeatures(inside, array("columns", np.int32, 0, handle.touched), width)
+            features = WideFeatures(inside, _mapped(path / "columns", np.int32, 0, (handle.touched,)), width)
     return Block(
         features,
-        array("label", np.float64, start, rows),
-        array("weight", np.float64, start, rows),
-        array("offset", np.float64, start, rows) if "offset" in handle.extras else None,
-        array("fold", np.uint8, start, rows) if "fold" in handle.extras else None,
+        column("label", np.float64),
+        column("weight", np.float64),
+        column("offset", np.float64) if "offset" in handle.extras else None,
+        column("fold", np.uint8) if "fold" in handle.extras else None,
         first_row,
     )
 
@@ -292,12 +362,12 @@ _open: OrderedDict[tuple[str, int, int], Block] = OrderedDict()
 
 
 def open_block(handle: BlockHandle, first_row: int) -> Block:
-    """`map_block`, remembered by this process: a mapping that stays saves the page faults of every further round."""
+    """`block_of`, remembered by this process: a mapping that stays saves the page faults of every further round."""
     for key in [key for key in _open if not os.path.isdir(key[0])]:
         del _open[key]
     key = (handle.path, handle.start, handle.rows)
     if key not in _open:
-        _open[key] = map_block(handle)
+        _open[key] = block_of(handle)
         if len(_open) > _OPEN_LIMIT:
             _open.popitem(last=False)
     return replace(_open[key], first_row=first_row)
@@ -323,7 +393,7 @@ def _row_fingerprints(chunk: Block) -> npt.NDArray[np.uint64]:
     """A sum for each row over its columns, each with a factor of its own."""
     features = chunk.features
     if isinstance(features, CsrFeatures):
-        odd = (features.indices.astype(np.uint64) << np.uint64(1)) + np.uint64(1)
+        odd = (np.asarray(features.indices).astype(np.uint64) << np.uint64(1)) + np.uint64(1)
         sums = np.concatenate(
             [
                 np.zeros(1, np.uint64),

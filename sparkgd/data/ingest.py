@@ -121,7 +121,12 @@ def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
 
 
 def ingest(
-    df: DataFrame, dtype: str, ship_bytes: int, by_label: bool = False, most_bytes: int = 1 << 62
+    df: DataFrame,
+    dtype: str,
+    ship_bytes: int,
+    by_label: bool = False,
+    access: str = "map",
+    most_bytes: int = 1 << 62,
 ) -> ResidentPacked:
     """Pack ``df`` in one job.
 
@@ -137,6 +142,8 @@ def ingest(
         share of this size; so the driver never receives more, however many partitions there are.
     by_label : bool
         Whether to keep the statistics of each label apart, as class weights need.
+    access : str
+        How blocks are scanned, ``map`` or ``read``.
     most_bytes : int
         Statistics are kept back by partitions where they take more than their share of this size.
     """
@@ -145,7 +152,7 @@ def ingest(
     name = f"sparkgd-{uuid.uuid4().hex}"
     if slots is not None:
         df = df.coalesce(slots)
-    source = df.mapInArrow(_packer(name, dtype), HANDLE_SCHEMA).rdd
+    source = df.mapInArrow(_packer(name, dtype, access), HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
@@ -166,14 +173,14 @@ def _slots(context: SparkContext) -> int | None:
     return max(context.defaultParallelism, 1)
 
 
-def _packer(name: str, dtype: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _packer(name: str, dtype: str, access: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
 
     def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype)
+        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access)
         if handle is not None:
             seconds = time.perf_counter() - began
             yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})

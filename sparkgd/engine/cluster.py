@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyspark import cloudpickle
 
 from sparkgd.data.balance import RowRange
-from sparkgd.data.blockfile import map_block, open_block, remove_block
+from sparkgd.data.blockfile import block_of, open_block, remove_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
@@ -180,7 +180,7 @@ def _source_scanner(payload: bytes | Broadcast[bytes], cuts: Cuts) -> Scanner:
         for handle, _ in read_handles(rows):
             try:
                 for number, part in slices_of(index, handle, cuts):
-                    yield number, work.scan(map_block(part, work.first_rows[number]), part.fingerprint)
+                    yield number, work.scan(block_of(part, work.first_rows[number]), part.fingerprint)
             finally:
                 remove_block(handle)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,15 @@ SPARSE_CHUNK = 1 << 18
 
 WORTH_NAMING = 0.5
 """Share of columns up to which naming them, and being silent about the others, is shorter than a dense vector."""
+
+
+class Stored(Protocol):
+    """Where features get their values from: an array, or a file that is read slice by slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, rows: Any, /) -> npt.NDArray[Any]: ...
+    def __array__(self) -> npt.NDArray[Any]: ...
 
 
 class Features(Protocol):
@@ -88,7 +97,7 @@ class Features(Protocol):
 class DenseFeatures:
     """A C-ordered array of float64 or float32."""
 
-    values: npt.NDArray[np.floating]
+    values: Stored
 
     @property
     def columns(self) -> None:
@@ -107,7 +116,7 @@ class DenseFeatures:
 
     @property
     def stored(self) -> int:
-        return int(self.values.size)
+        return self.rows * self.num_features
 
     def chunk_rows(self) -> int:
         return dense_chunk_rows(self.num_features)
@@ -119,10 +128,10 @@ class DenseFeatures:
         return DenseFeatures(np.asarray(self.values[rows], dtype=np.float64))
 
     def dot(self, weights: Array) -> Array:
-        return np.asarray(self.values @ weights, dtype=np.float64)
+        return np.asarray(np.asarray(self.values) @ weights, dtype=np.float64)
 
     def transpose_dot(self, multipliers: Array) -> Array:
-        return np.asarray(multipliers.T @ self.values, dtype=np.float64)
+        return np.asarray(multipliers.T @ np.asarray(self.values), dtype=np.float64)
 
     def dense(self) -> Array:
         return np.asarray(self.values, dtype=np.float64)
@@ -136,13 +145,13 @@ class DenseFeatures:
         return total, weight @ centred
 
     def column_support(self, weight: Array) -> Array:
-        held = self.values != 0.0
+        held = np.asarray(self.values) != 0.0
         if held.all():  # mostly so, and a quarter of the product's time
             return np.full(self.num_features, weight.sum())
         return np.asarray(weight @ held, dtype=np.float64)
 
     def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        bad = ~np.isfinite(self.values)
+        bad = ~np.isfinite(np.asarray(self.values))
         return np.flatnonzero(bad.any(axis=1)), np.flatnonzero(bad.any(axis=0))
 
 
@@ -150,8 +159,8 @@ class DenseFeatures:
 class CsrFeatures:
     """Compressed sparse rows: ``values[indptr[i]:indptr[i+1]]`` at columns ``indices[...]`` make row i."""
 
-    values: npt.NDArray[np.floating]
-    indices: npt.NDArray[np.int32]
+    values: Stored
+    indices: Stored
     indptr: npt.NDArray[np.int64]
     width: int
 
@@ -210,22 +219,24 @@ class CsrFeatures:
         weight_sum = float(weight.sum())
         mean = total / max(weight_sum, np.finfo(float).tiny)
         stored_weight = self._bincount(row_weight)
-        squares = self._bincount(row_weight * np.square(values - mean[self.indices]))
+        squares = self._bincount(row_weight * np.square(values - mean[np.asarray(self.indices)]))
         return total, squares + np.maximum(weight_sum - stored_weight, 0.0) * np.square(mean)
 
     def column_support(self, weight: Array) -> Array:
-        return self._bincount(np.repeat(weight, np.diff(self.indptr)) * (self.values != 0.0))
+        return self._bincount(np.repeat(weight, np.diff(self.indptr)) * (np.asarray(self.values) != 0.0))
 
     def not_finite(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        bad = np.flatnonzero(~np.isfinite(self.values))
+        bad = np.flatnonzero(~np.isfinite(np.asarray(self.values)))
         rows = np.searchsorted(self.indptr, bad, side="right") - 1
-        return np.unique(rows), np.unique(self.indices[bad]).astype(np.intp)
+        return np.unique(rows), np.unique(np.asarray(self.indices)[bad]).astype(np.intp)
 
     def _bincount(self, values: Array) -> Array:
-        return np.asarray(np.bincount(self.indices, weights=values, minlength=self.width), dtype=np.float64)
+        return np.asarray(np.bincount(np.asarray(self.indices), weights=values, minlength=self.width), dtype=np.float64)
 
     def _matrix(self) -> sparse.csr_array:
-        return sparse.csr_array((self.values, self.indices, self.indptr), shape=(self.rows, self.width))
+        return sparse.csr_array(
+            (np.asarray(self.values), np.asarray(self.indices), self.indptr), shape=(self.rows, self.width)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +269,7 @@ class WideFeatures:
     def csr(self) -> CsrFeatures:
         """The same matrix with the numbers of its columns for indices, copied."""
         inside = self.inside
-        return CsrFeatures(inside.values, self.columns[inside.indices], inside.indptr, self.width)
+        return CsrFeatures(inside.values, self.columns[np.asarray(inside.indices)], inside.indptr, self.width)
 
     def chunk_rows(self) -> int:
         return self.inside.chunk_rows()

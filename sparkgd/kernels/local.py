@@ -191,11 +191,12 @@ def _csr(block: Block) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int32],
     """Values, indices and row pointers; a dense block has no indices."""
     match block.features:
         case CsrFeatures(values, indices, indptr, _):
-            return values, np.asarray(indices, dtype=np.int32), indptr
+            return np.asarray(values), np.asarray(indices, dtype=np.int32), indptr
         case WideFeatures() as wide:
             return _csr(replace(block, features=wide.csr()))
         case DenseFeatures(values):
-            return values.reshape(-1), np.empty(0, dtype=np.int32), np.arange(len(values) + 1) * values.shape[1]
+            rows, width = values.shape
+            return np.asarray(values).reshape(-1), np.empty(0, dtype=np.int32), np.arange(rows + 1) * width
         case other:
             raise IncompatibleError(f"local solvers take dense or CSR features, not {type(other).__name__}")
 

@@ -108,7 +108,8 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         name = type(self).__name__
         with training_data(
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
-            self.getOrDefault("aggregationDepth"), self.getOrDefault("balance"), name,
+            self.getOrDefault("aggregationDepth"), self.getOrDefault("balance"),
+            self.getOrDefault("blockAccess"), name,
             class_weights_of(value_or_none(self, "classWeight")),
         ) as data:  # fmt: skip
             loss = self._loss(data)

@@ -192,6 +192,12 @@ class HasExecution(Params):
         "that of a task), always (if it has more than a task), never",
         TypeConverters.toString,
     )
+    blockAccess = param(
+        "blockAccess",
+        "how a round scans blocks: map (memory-mapped: fastest, the system drops pages when memory is short) or read "
+        "(chunk by chunk into one buffer: resident memory stays small where mapped pages are counted against a limit)",
+        TypeConverters.toString,
+    )
     dtype = param("dtype", "storage type of the features: float64 or float32", TypeConverters.toString)
 
 
@@ -264,6 +270,7 @@ class TrainingParams(
             localEpochs=1,
             execution="auto",
             balance="auto",
+            blockAccess="map",
             dtype="float64",
             progress=False,
             keepOnInterrupt=False,

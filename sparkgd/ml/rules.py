@@ -49,6 +49,7 @@ RULES: dict[str, Rule] = {
     "miniBatchFraction": between(0, 1, open_low=True),
     "execution": one_of("auto", "cluster", "driver"),
     "balance": one_of("auto", "always", "never"),
+    "blockAccess": one_of("map", "read"),
     "dtype": one_of("float64", "float32"),
     "maxSeconds": between(0, np.inf, open_low=True),
     "earlyStoppingRounds": between(1, np.inf),

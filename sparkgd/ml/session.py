@@ -117,6 +117,7 @@ def training_data(
     dtype: str,
     depth: int,
     balance: str,
+    access: str,
     name: str,
     class_weights: ClassWeights | None = None,
 ) -> Iterator[TrainingData]:
@@ -124,7 +125,7 @@ def training_data(
     selected = select_input(df, columns)
     began = time.perf_counter()
     with job_description(df.sparkSession.sparkContext, f"{name}: ingest"):
-        packed = _pack(selected, execution, dtype, by_label=class_weights is not None)
+        packed = _pack(selected, execution, dtype, access, by_label=class_weights is not None)
     try:
         check_rows(packed.partitions.values(), columns)
         check_statistics(packed.partitions.values(), df.sparkSession.sparkContext)
@@ -157,11 +158,11 @@ def training_data(
         packed.release()
 
 
-def _pack(selected: DataFrame, execution: str, dtype: str, by_label: bool) -> Packed:
+def _pack(selected: DataFrame, execution: str, dtype: str, access: str, by_label: bool) -> Packed:
     if execution != "cluster" and is_small(selected, SMALL_BYTES):
         return ingest_small(selected, dtype, by_label)
     most = collectable_bytes(selected.sparkSession.sparkContext)
-    return ingest(selected, dtype, _SHIPPED[execution], by_label, most)
+    return ingest(selected, dtype, _SHIPPED[execution], by_label, access, most)
 
 
 def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pytest
 
 from sparkgd.data import blockfile
-from sparkgd.data.blockfile import fingerprints, map_block, open_block, pack
+from sparkgd.data.blockfile import FileArray, block_of, fingerprints, map_block, open_block, pack
 from sparkgd.data.columns import RowBatch, read_batch
 from sparkgd.kernels import features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
+from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.kernels.hessian import GramKernel
+from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, random_block
 
@@ -140,7 +144,7 @@ def test_fingerprints_do_not_depend_on_chunks(storage, monkeypatch):
     block = storage(random_block(LogisticLoss(), rows=300))
     whole = fingerprints(block)
     monkeypatch.setattr(features, "CHUNK_BYTES", 0)
-    monkeypatch.setattr(features, "SPARSE_CHUNK", 50)
+    monkeypatch.setattr(CsrFeatures, "chunk_rows", lambda self: 16)
     assert len(list(block.chunks())) > 4
     assert fingerprints(block) == whole
 
@@ -225,3 +229,42 @@ def test_columns_are_not_named_where_they_are_few_or_nearly_all_touched(tmp_path
     handle = pack([read_batch(wide_batch(width, touched, rows=60_000))], tmp_path, "float64")
     assert handle.touched is None
     assert isinstance(map_block(handle).features, CsrFeatures)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rows", [(0, 40), (11, 33)], ids=["whole", "slice"])
+def test_a_block_that_is_read_gives_the_bits_of_one_that_is_mapped(tmp_path, monkeypatch, sparse, dtype, rows):
+    monkeypatch.setattr(features, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(CsrFeatures, "chunk_rows", lambda self: 9)
+    matrix = SPARSE if sparse else MATRIX
+    mapped = pack(batches(matrix, sparse=sparse), tmp_path, dtype)
+    read = pack(batches(matrix, sparse=sparse), tmp_path, dtype, "read")
+    assert read.fingerprint == mapped.fingerprint
+    assert read.ordered_fingerprint == mapped.ordered_fingerprint
+    one, other = block_of(read.slice(*rows)), block_of(mapped.slice(*rows))
+    assert isinstance(one.features.values, FileArray) and not isinstance(other.features.values, FileArray)
+    assert len(list(one.chunks())) > 1
+    points = np.random.default_rng(3).normal(size=(2, 7))
+    for kernel in (GradientKernel(LogisticLoss(), CoefLayout(6), points), GramKernel(np.zeros(6), np.ones(6))):
+        mine, theirs = kernel(one), kernel(other)
+        for name in ("value", "gradient", "hessian"):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
+    some = np.array([3, 0, 3, 17])
+    np.testing.assert_array_equal(one.take(some).features.dense(), other.take(some).features.dense())
+    np.testing.assert_array_equal(one.features.dense(), other.features.dense())
+
+
+def test_a_block_that_is_read_keeps_one_chunk_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "CHUNK_BYTES", 0)
+    block = block_of(pack(batches(MATRIX), tmp_path, "float64", "read"))
+    values = [chunk.features.values for chunk in block.chunks()]
+    assert len(values) == 3
+    assert all(np.shares_memory(value, values[0]) for value in values)
+
+
+def test_a_file_that_was_cut_short_is_an_error(tmp_path):
+    handle = pack(batches(MATRIX), tmp_path, "float64", "read")
+    os.truncate(f"{handle.path}/values", 100)
+    with pytest.raises(OSError, match="values is shorter than it was written"):
+        list(block_of(handle).chunks())
