@@ -15,14 +15,14 @@ class PeakMemory:
 
     Attributes
     ----------
-    megabytes : float
-        The largest sum seen.
+    megabytes, private_megabytes : float
+        The largest sums seen: of all resident memory, and of what does not belong to files.
     by_role : dict of str to float
         The largest size seen of this process, of all JVMs, and of all other descendants, which are Python workers.
     """
 
     def __init__(self, interval: float = 0.1) -> None:
-        self.megabytes = 0.0
+        self.megabytes = self.private_megabytes = 0.0
         self.by_role = dict.fromkeys(ROLES, 0.0)
         self._interval = interval
         self._stop = threading.Event()
@@ -40,11 +40,14 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._stop.is_set():
-            sizes = dict.fromkeys(ROLES, 0.0)
+            sizes, held = dict.fromkeys(ROLES, 0.0), 0.0
             for pid in _tree(os.getpid()):
-                sizes[_role(pid)] += _proportional_kilobytes(pid) / 1024
+                total, private = _proportional_kilobytes(pid)
+                sizes[_role(pid)] += total / 1024
+                held += private / 1024
             self.by_role = {role: max(size, self.by_role[role]) for role, size in sizes.items()}
             self.megabytes = max(self.megabytes, sum(sizes.values()))
+            self.private_megabytes = max(self.private_megabytes, held)
             self._stop.wait(self._interval)
 
 
@@ -73,11 +76,11 @@ def _tree(root: int) -> list[int]:
     return found
 
 
-def _proportional_kilobytes(pid: int) -> int:
+def _proportional_kilobytes(pid: int) -> tuple[int, int]:
+    """Proportional set size of a process, and the part of it that does not belong to files."""
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        pass
-    return 0
+        return 0, 0
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Pss")}
+    return sizes.get("Pss", 0), sizes.get("Pss_Anon", 0)

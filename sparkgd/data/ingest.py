@@ -13,6 +13,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -31,11 +32,18 @@ from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 HANDLE_SCHEMA = "handle binary"
 
 NUMBER_BYTES = 8
+
+MAX_BATCH_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
+
+BATCH_BYTES = 256 << 20
+"""Most that an Arrow batch may take: the highest default of any Spark version, so that only a user's own is lowered."""
+
+_settings_lock = threading.Lock()
 
 KNOWN_SIZE = frozenset({"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union"})
 """Operators of Spark's logical plans of whose rows there are no more than Spark knows."""
@@ -152,7 +160,8 @@ def ingest(
     name = f"sparkgd-{uuid.uuid4().hex}"
     if slots is not None:
         df = df.coalesce(slots)
-    source = df.mapInArrow(_packer(name, dtype, access), HANDLE_SCHEMA).rdd
+    with _bounded_batches(spark):
+        source = df.mapInArrow(_packer(name, dtype, access), HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
@@ -164,6 +173,25 @@ def ingest(
         _release(handles, name, None)
         raise
     return ResidentPacked(dict(found), name, handles, source)
+
+
+@contextlib.contextmanager
+def _bounded_batches(spark: SparkSession) -> Iterator[None]:
+    """Arrow batches of at most `BATCH_BYTES` for an RDD made in the body, whatever the session allows.
+
+    A record count cannot bound a batch of rows of unknown width. An RDD keeps the settings with which it was made;
+    those of the session are as before afterwards.
+    """
+    with _settings_lock:
+        if spark._jsparkSession.sessionState().conf().arrowMaxBytesPerBatch() > BATCH_BYTES:
+            allowed = spark.conf.get(MAX_BATCH_BYTES)
+            spark.conf.set(MAX_BATCH_BYTES, str(BATCH_BYTES))
+            try:
+                yield
+            finally:
+                spark.conf.set(MAX_BATCH_BYTES, str(allowed))
+            return
+    yield
 
 
 def _slots(context: SparkContext) -> int | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyspark import cloudpickle
 
 from sparkgd.data.balance import RowRange
-from sparkgd.data.blockfile import block_of, open_block, remove_block
+from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description

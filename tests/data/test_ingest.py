@@ -1,0 +1,88 @@
+"""Arrow batches stay within bounds whatever the session allows, and the session stays as it was."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F
+
+from sparkgd.data import ingest as ingest_module
+from sparkgd.data.ingest import MAX_BATCH_BYTES, ingest
+from tests.support.leftovers import nothing_left
+
+COLUMNS = 100_000
+ROW_BYTES = 8 * COLUMNS
+
+
+@pytest.fixture
+def unbounded(spark):
+    """A session that allows batches of 2 GB."""
+    before = spark.conf.get(MAX_BATCH_BYTES)
+    spark.conf.set(MAX_BATCH_BYTES, str(2**31 - 2))
+    yield str(2**31 - 2)
+    spark.conf.set(MAX_BATCH_BYTES, before)
+
+
+def wide_rows(spark, rows):
+    features = F.transform(F.sequence(F.lit(1), F.lit(COLUMNS)), lambda j: F.sin(j + F.col("id")))
+    return spark.range(rows, numPartitions=1).select(features.alias("features"), F.cos("id").alias("label"))
+
+
+def batch_rows(df):
+    """An RDD of the rows of each Arrow batch."""
+
+    def sizes(batches):
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"rows": [batch.num_rows]})
+
+    return df.mapInArrow(sizes, "rows long").rdd
+
+
+def test_batches_are_bounded_by_bytes_while_an_rdd_is_made(spark, unbounded, monkeypatch):
+    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 8 * ROW_BYTES)
+    df = wide_rows(spark, 60)
+    with ingest_module._bounded_batches(spark):
+        bounded = batch_rows(df)
+    assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
+    found = [row.rows for row in bounded.collect()]
+    assert sum(found) == 60
+    assert max(found) <= 8 + 1
+    assert [row.rows for row in batch_rows(df).collect()] == [60]
+
+
+def test_wide_dense_rows_are_packed_in_several_batches(spark, unbounded, monkeypatch):
+    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 8 * ROW_BYTES)
+    with nothing_left(spark):
+        packed = ingest(wide_rows(spark, 60), "float32", 1 << 30)
+        try:
+            (block,) = packed.blocks()
+            expected = np.sin(np.arange(1, COLUMNS + 1)[None, :] + np.arange(60)[:, None])
+            np.testing.assert_allclose(block.features.dense(), expected, rtol=1e-4, atol=1e-6)
+        finally:
+            packed.release()
+    assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
+
+
+@pytest.mark.parametrize("own", ["1048576", "32m"])
+def test_a_lower_bound_of_the_users_own_is_kept(spark, unbounded, own):
+    spark.conf.set(MAX_BATCH_BYTES, own)
+    with ingest_module._bounded_batches(spark):
+        assert spark.conf.get(MAX_BATCH_BYTES) == own
+    assert spark.conf.get(MAX_BATCH_BYTES) == own
+
+
+def test_fits_at_the_same_time_and_failures_leave_the_setting_alone(spark, unbounded):
+    def visit(number):
+        with ingest_module._bounded_batches(spark):
+            if number % 2:
+                raise ValueError(number)
+            return spark.conf.get(MAX_BATCH_BYTES)
+
+    with ThreadPoolExecutor(8) as pool:
+        visits = [pool.submit(visit, number) for number in range(40)]
+    assert {visit.result() for visit in visits[::2]} == {str(ingest_module.BATCH_BYTES)}
+    assert all(visit.exception() is not None for visit in visits[1::2])
+    assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
