@@ -63,7 +63,8 @@ def measure(packed: ResidentPacked, cores: int, repeats: int) -> dict[str, list[
     with ProcessPoolExecutor(cores) as pool:
         actions: dict[str, Callable[[], object]] = {
             "round": lambda: engine.round([kernel]),
-            "empty job": lambda: packed.handles.mapPartitions(lambda rows: []).collect(),
+            # A worker that leaves rows unread is not used again; the next job would wait for a new one's imports.
+            "empty job": lambda: packed.handles.mapPartitions(lambda rows: [len(list(rows))]).collect(),
             "products": lambda: list(pool.map(products, handles, [point[1:]] * len(handles))),
         }
         for run in range(repeats + 2):
