@@ -26,13 +26,16 @@ from pyspark import StorageLevel, TaskContext
 
 from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
 from sparkgd.data.columns import read_batch
-from sparkgd.data.packed import Packed, PackedPartition
+from sparkgd.data.packed import Packed, PackedPartition, sample_of
 from sparkgd.data.statistics import statistics_of
 from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrame, SparkSession
+
+SAMPLE_BYTES = 16 << 20
+"""Size of the sample of rows that ingest returns."""
 
 HANDLE_SCHEMA = "handle binary"
 
@@ -167,7 +170,7 @@ def ingest(
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         count = max(handles.getNumPartitions(), 1)
-        inspector = _inspector(ship_bytes // count, by_label, most_bytes // count)
+        inspector = _inspector(ship_bytes // count, by_label, most_bytes // count, SAMPLE_BYTES // count)
         found = handles.mapPartitionsWithIndex(inspector).collect()
     except BaseException:
         _release(handles, name, None)
@@ -217,7 +220,7 @@ def _packer(name: str, dtype: str, access: str) -> Callable[[Iterable[pa.RecordB
 
 
 def _inspector(
-    ship_bytes: int, by_label: bool, most_bytes: int
+    ship_bytes: int, by_label: bool, most_bytes: int, sample_bytes: int
 ) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
     """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
 
@@ -230,7 +233,9 @@ def _inspector(
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
             else:
-                yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns)
+                is_sampled = shipped is None and block.rows and block.features.columns is None
+                sample = sample_of(block, sample_bytes / handle.num_bytes) if is_sampled else None
+                yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns, sample=sample)
 
     return inspect
 

@@ -29,6 +29,9 @@ class PackedPartition:
         The columns that store anything, where these are few; see `WideFeatures`.
     kept_back : int
         Bytes of the statistics, if they were too large to be shipped; there are none then.
+    sample : Block or None
+        Evenly spaced rows of a block that is not shipped, their weights raised to stand for all; None for one of very
+        many columns, of which a sample would tell too little.
     """
 
     handle: BlockHandle
@@ -37,6 +40,7 @@ class PackedPartition:
     block: Block | None
     columns: npt.NDArray[np.int32] | None = None
     kept_back: int = 0
+    sample: Block | None = None
 
     def whole_statistics(self) -> dict[Group, Statistics]:
         """Statistics of all columns."""
@@ -79,6 +83,11 @@ class Packed:
                 merged[group] = merged[group] + part if group in merged else part
         return dict(sorted(merged.items()))
 
+    def sample(self) -> list[Block]:
+        """A small share of the rows of each partition."""
+        samples = [self.partitions[index].sample for index in sorted(self.partitions)]
+        return [sample for sample in samples if sample is not None]
+
     def blocks(self) -> list[Block]:
         """The blocks themselves, in order and numbered through."""
         found = self._found()
@@ -94,3 +103,10 @@ class Packed:
 
     def release(self) -> None:
         """Drop everything that is kept outside this process."""
+
+
+def sample_of(block: Block, share: float) -> Block:
+    """Evenly spaced rows, about that share and at most a quarter; each with the weight of those that it stands for."""
+    step = max(int(np.ceil(1.0 / share)), 4)
+    taken = block.take(np.arange(min(step // 2, block.rows - 1), block.rows, step))
+    return replace(taken, weight=taken.weight * (block.rows / taken.rows))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from sparkgd.engine.combine import combine
 from sparkgd.engine.partial import Work
@@ -15,7 +17,11 @@ Array = npt.NDArray[np.float64]
 
 
 class DriverEngine:
-    """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster."""
+    """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster.
+
+    BLAS has one thread, as in Spark's workers: chunks that fit a core's cache are too small to share out, threads that
+    wait for each other are worst on a busy machine, and their number would show in the last bits.
+    """
 
     def __init__(self, blocks: Sequence[Block], depth: int = 2, class_weights: Array | None = None) -> None:
         self._blocks = list(blocks)
@@ -25,9 +31,16 @@ class DriverEngine:
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
         work = Work(tuple(kernels), self._class_weights, {})
-        total = combine([work.scan(block) for block in self._blocks], self._depth)
+        with _controller().limit(limits=1, user_api="blas"):
+            total = combine([work.scan(block) for block in self._blocks], self._depth)
         return [sums.dense() for sums in total.sums]
 
     def close(self) -> None:
         """Drop the blocks."""
         self._blocks = []
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Handle of the BLAS libraries of this process; finding them takes some milliseconds."""
+    return ThreadpoolController()

@@ -93,6 +93,8 @@ class Loss(ABC):
         Whether `curvature` is available, as `newton` and `newton-cg` need.
     is_convex : bool
         Whether the loss is convex in the raw prediction, for every label.
+    is_quadratic : bool
+        Whether the curvature is the same for every raw prediction.
     row_derivative : callable or None
         The derivative (or a subgradient) of one row, in plain arithmetic that numba can compile: a function of
         `row_parameter`, label and raw prediction (K,) that fills an array (K,). The local solvers need it.
@@ -101,6 +103,7 @@ class Loss(ABC):
     is_smooth: ClassVar[bool] = True
     can_be_smoothed: ClassVar[bool] = False
     is_convex: ClassVar[bool] = True
+    is_quadratic: ClassVar[bool] = False
     row_derivative: ClassVar[RowDerivative | None] = None
 
     @property

@@ -22,6 +22,7 @@ class SquaredLoss(Loss):
     name: ClassVar[str] = "squared"
     row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     curvature_bound: ClassVar[float | None] = 1.0
+    is_quadratic: ClassVar[bool] = True
 
     def value_and_derivative(self, label: Array, raw_prediction: Array) -> tuple[Array, Array]:
         residual = raw_prediction - label

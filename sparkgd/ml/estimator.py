@@ -125,7 +125,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
 
     def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
         """Minimise the objective."""
-        prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine)
+        prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine, data.pilot)
         return prepared, self._train(data, prepared.task)
 
     def _train(self, data: TrainingData, task: Task) -> Outcome:

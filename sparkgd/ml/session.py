@@ -22,6 +22,7 @@ from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
+from sparkgd.training.pilot import Pilot, split_sample
 from sparkgd.training.rounds import Engine
 
 DRIVER_BYTES = 32 << 20
@@ -67,6 +68,8 @@ class TrainingData:
     engine : Engine
     execution : str
         ``cluster`` or ``driver``.
+    pilot : Pilot or None
+        A sample of the rows, where there are many more.
     statistics : Statistics
         Of the training rows.
     label : LabelSummary
@@ -84,6 +87,7 @@ class TrainingData:
 
     engine: Engine
     execution: str
+    pilot: Pilot | None
     statistics: Statistics
     label: LabelSummary
     rows: int
@@ -146,6 +150,7 @@ def training_data(
         yield TrainingData(
             engine,
             where,
+            _pilot(packed, depth, weights),
             statistics,
             merge(list(groups.values())).label,
             packed.rows,
@@ -177,6 +182,14 @@ def _open_engine(
     engine = DriverEngine(packed.blocks(), depth, weights)
     packed.release()
     return engine, "driver"
+
+
+def _pilot(packed: Packed, depth: int, weights: Array | None) -> Pilot | None:
+    sample = packed.sample()
+    if packed.num_bytes <= DRIVER_BYTES or not sample:
+        return None
+    seen, unseen = (DriverEngine(blocks, depth, weights) for blocks in split_sample(sample))
+    return Pilot(seen, unseen, sum(block.rows for block in sample))
 
 
 def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionStat]:

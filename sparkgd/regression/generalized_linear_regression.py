@@ -154,7 +154,7 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         fits: list[tuple[Prepared, Outcome]] = []
         for _ in range(MAX_STAGES):
             prepared = prepare(
-                replace(spec, penalty=_ridge(strength * factor)), data.statistics, data.rows, data.engine
+                replace(spec, penalty=_ridge(strength * factor)), data.statistics, data.rows, data.engine, data.pilot
             )
             outcome = self._train(data, prepared.task)
             fits.append((prepared, outcome))

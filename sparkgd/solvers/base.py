@@ -227,9 +227,12 @@ class Solver(ABC, Generic[StateT]):
     def start(self, point: Array) -> StateT:
         """State before the first round."""
 
-    def moved_target(self, state: StateT, reply: Reply) -> StateT:
-        """State at the same point after f changed a little; ``reply`` is the answer for the new f at that point."""
-        return self.tell(self.start(state.point), reply)
+    def restart(self, state: StateT) -> StateT:
+        """State to begin on another f, similar to the one that ``state`` comes from, at the same point.
+
+        A solver that has learned the curvature keeps it.
+        """
+        return self.start(state.point)
 
     @abstractmethod
     def ask(self, state: StateT) -> Request:

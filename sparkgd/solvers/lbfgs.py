@@ -57,9 +57,9 @@ class Lbfgs(Solver[LbfgsState]):
             moves=empty, changes=empty, direction=zeros, steps=np.zeros(1),
         )  # fmt: skip
 
-    def moved_target(self, state: LbfgsState, reply: Reply) -> LbfgsState:
+    def restart(self, state: LbfgsState) -> LbfgsState:
         """Keeps the curvature pairs."""
-        return self._moved(state, state.point, float(reply.values[0]), reply.gradients[0])
+        return replace(self.start(state.point), moves=state.moves, changes=state.changes)
 
     def ask(self, state: LbfgsState) -> Request:
         return GradientRequest(self._trials(state))

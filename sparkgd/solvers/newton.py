@@ -1,4 +1,4 @@
-"""Newton's method with the Hessian summed in the round."""
+"""Newton's method with the Hessian summed in the round, and kept while it serves."""
 
 from __future__ import annotations
 
@@ -14,14 +14,33 @@ from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 
 RETRY_LADDER = 2.0 ** -np.arange(1, 9)
 
+KEEPING = 0.3
+"""Ratio of successive residuals up to which the next round does without a new Hessian."""
+
 
 @dataclass(frozen=True)
 class NewtonState(State):
-    """Adds the Newton direction, the decrease that a unit step promises to first order, and the steps to try next."""
+    """Adds the model of the objective and the step that it leads to.
+
+    Attributes
+    ----------
+    direction : ndarray (n,)
+        From the point to the minimiser of the model.
+    promised : float
+        Decrease of the objective that a unit step promises to first order.
+    steps : ndarray (m,)
+        To try next; a single 0 sums the Hessian where the state stands.
+    hessian : ndarray (n, n)
+        The last one that was summed, corrected by the gradients seen since; (0, 0) where none is known.
+    contraction : float
+        Ratio of the last two residuals: what decides whether ``hessian`` is kept.
+    """
 
     direction: Array
     promised: float
     steps: Array
+    hessian: Array
+    contraction: float
 
 
 @dataclass(frozen=True)
@@ -29,30 +48,56 @@ class Newton(Solver[NewtonState]):
     """``u <- u + step * d`` with d the minimiser of ``grad f(u) . d + d^T H(u) d / 2 + r(u + d)``, for few columns.
 
     Without rough penalty this is Newton's method, with L1 or bounds proximal Newton (Lee, Sun and Saunders, 2014).
-    Every round sums value, gradient and Hessian at the full step, so an iteration is one round; only when the full step
+    A round sums value, gradient and Hessian at the full step, so an iteration is one round; only when the full step
     fails are eight shorter ones tried, without Hessian, in one more. The decrease of the model estimates the gap.
+
+    A Hessian costs many times a gradient. One with which the residual falls to a third is kept for the next
+    iteration, corrected by the BFGS formula; once a step fails, or gains too little, a new one is summed.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        Rough part, in solver coordinates.
+    is_quadratic : bool
+        Whether the Hessian is the same everywhere.
     """
 
     penalty: Penalty = NoPenalty()
+    is_quadratic: bool = False
     name: str = "newton"
 
     def start(self, point: Array) -> NewtonState:
         zeros = np.zeros_like(point)
         return NewtonState(
-            point, np.nan, zeros, -1, np.inf, np.nan, None, direction=zeros, promised=0.0, steps=np.ones(1)
-        )
+            point, np.nan, zeros, -1, np.inf, np.nan, None, direction=zeros, promised=0.0, steps=np.ones(1),
+            hessian=np.zeros((0, 0)), contraction=0.0 if self.is_quadratic else np.inf,
+        )  # fmt: skip
+
+    def restart(self, state: NewtonState) -> NewtonState:
+        """Keeps the Hessian."""
+        return replace(self.start(state.point), hessian=state.hessian, contraction=state.contraction)
 
     def ask(self, state: NewtonState) -> Request:
         trials = _trials(state)
-        return HessianRequest(trials[0]) if len(trials) == 1 else GradientRequest(trials)
+        if len(trials) > 1 or _keeps_hessian(state):
+            return GradientRequest(trials)
+        return HessianRequest(trials[0])
 
     def tell(self, state: NewtonState, reply: Reply) -> NewtonState:
-        best = 0 if state.iteration < 0 else self._best(state, reply)
+        if state.iteration < 0:
+            hessian = state.hessian if reply.hessian is None else reply.hessian
+            return replace(self._moved(state, reply, hessian), iteration=0, contraction=state.contraction)
+        if reply.hessian is not None and not state.steps.any():
+            return replace(self._moved(state, reply, reply.hessian), iteration=state.iteration)
+        best = self._best(state, reply)
         if best < 0:
             return self._failed(state)
-        if reply.hessian is None:
-            return replace(state, steps=state.steps[best : best + 1])
-        return self._moved(state, reply, reply.hessian)
+        if reply.hessian is not None:
+            return self._moved(state, reply, reply.hessian)
+        if _keeps_hessian(state):
+            change = reply.gradients[0] - state.gradient
+            return self._moved(state, reply, corrected(state.hessian, state.direction, change))
+        return replace(state, steps=state.steps[best : best + 1])
 
     def _best(self, state: NewtonState, reply: Reply) -> int:
         trials = _trials(state)
@@ -69,24 +114,45 @@ class Newton(Solver[NewtonState]):
         direction = model_step(self.penalty, point, gradient, hessian)
         rough = self.penalty.rough_value(point) - self.penalty.rough_value(point + direction)
         promised = rough - float(gradient @ direction)
+        residual = prox_residual(self.penalty, point, gradient)
         return replace(
             state,
             point=point,
             value=float(reply.values[0]),
             gradient=gradient,
             iteration=state.iteration + 1,
-            residual=prox_residual(self.penalty, point, gradient),
+            residual=residual,
             gap=promised - 0.5 * float(direction @ hessian @ direction),
             direction=direction,
             promised=promised,
             steps=np.ones(1),
+            hessian=hessian,
+            contraction=residual / state.residual if state.residual > 0.0 else np.inf,
         )
 
     def _failed(self, state: NewtonState) -> NewtonState:
+        if _keeps_hessian(state):  # it may be to blame
+            return replace(state, steps=np.zeros(1), contraction=np.inf)
         if state.steps[-1] > 2.0**-16:
-            return replace(state, steps=state.steps[-1] * RETRY_LADDER)
+            return replace(state, steps=state.steps[-1] * RETRY_LADDER, contraction=np.inf)
         return ended(state, Status.STALLED, "no step along the Newton direction lowers the objective")
 
 
 def _trials(state: NewtonState) -> Array:
     return np.asarray(state.point + state.steps[:, None] * state.direction)
+
+
+def _keeps_hessian(state: NewtonState) -> bool:
+    return len(state.hessian) > 0 and state.contraction <= KEEPING
+
+
+def corrected(hessian: Array, move: Array, change: Array) -> Array:
+    """The BFGS update: ``hessian`` changed so that it maps ``move`` to ``change``, positive definite if it was.
+
+    Where the pair shows no curvature it stays as it is.
+    """
+    product, curvature = hessian @ move, float(move @ change)
+    before = float(move @ product)
+    if not (curvature > 0.0 and before > 0.0):
+        return hessian
+    return np.asarray(hessian + np.outer(change, change / curvature) - np.outer(product, product / before))

@@ -104,6 +104,8 @@ class SolverContext:
         Typical second derivative of the loss.
     row_length : float
         Mean squared length of a row in solver coordinates; nan if these are not diagonal.
+    is_quadratic : bool
+        Whether the loss has the same curvature everywhere.
     smoothing_width : float or None
         To begin with, for a loss with kinks; None for a smooth one.
     coefs : int
@@ -117,6 +119,7 @@ class SolverContext:
     row_curvature: float = 1.0
     loss_curvature: float = 1.0
     row_length: float = 1.0
+    is_quadratic: bool = False
     smoothing_width: float | None = None
     coefs: int = 0
 
@@ -272,7 +275,7 @@ SOLVERS: dict[str, SolverEntry] = {
     ),
     "newton": SolverEntry(
         lambda _: Scaling.DIAGONAL,
-        lambda context: Newton(context.penalty),
+        lambda context: Newton(context.penalty, context.is_quadratic),
         needs_curvature=True,
         takes_rough=True,
         needs_pieces=True,

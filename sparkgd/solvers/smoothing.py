@@ -103,6 +103,11 @@ class Smoothing(Solver[SmoothingState]):
             inner=inner, width=self.width, next_width=SHRINK * self.width,
         )  # fmt: skip
 
+    def restart(self, state: SmoothingState) -> SmoothingState:
+        """Keeps the width, and what the inner solver keeps."""
+        inner = self.inner.restart(state.inner)
+        return replace(self.start(inner.point), inner=inner, width=state.width, next_width=state.next_width)
+
     def ask(self, state: SmoothingState) -> Request:
         request = self.inner.ask(state.inner)
         assert not isinstance(request, CompoundRequest | EpochRequest)
@@ -171,7 +176,7 @@ class Smoothing(Solver[SmoothingState]):
             return ended(state, Status.CONVERGED, self._reason(state))
         if state.error <= 0.5 * limit or inner_gap > SOLVED * state.error:
             return state
-        return self._narrowed(state, self.inner.moved_target(state.inner, finer))
+        return self._narrowed(state, self.inner.tell(self.inner.restart(state.inner), finer))
 
     def _stuck(self, state: SmoothingState, ending: Ending) -> SmoothingState:
         """Go on to the next width where the inner solver finds no better point, unless the width is not the cause."""

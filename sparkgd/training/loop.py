@@ -55,7 +55,22 @@ Callback: TypeAlias = Callable[[Record], object]
 
 @dataclass(frozen=True)
 class Task:
-    """One model to train."""
+    """One model to train.
+
+    Attributes
+    ----------
+    objective : Objective
+    solver : Solver
+    stopping : Stopping
+    start : ndarray (size,)
+        Raw coef to start from.
+    weight_sum : float
+        Of the rows trained on.
+    name : str
+        Of the fit, for job descriptions.
+    resumed : State or None
+        Of the same solver on a similar objective: where to start instead of ``start``.
+    """
 
     objective: Objective
     solver: Solver[Any]
@@ -63,6 +78,7 @@ class Task:
     start: Array
     weight_sum: float
     name: str = "fit"
+    resumed: State | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,8 @@ class Outcome:
     seconds : list of float
         One entry a round.
     iterations : int
+    state : State
+        Of the solver, at its end.
     duality_gap : float
         A proven bound of the objective above its minimum; infinite where the solver has none.
     """
@@ -90,6 +108,7 @@ class Outcome:
     held_out_losses: list[float]
     seconds: list[float]
     iterations: int
+    state: State
     duality_gap: float = np.inf
 
 
@@ -192,7 +211,7 @@ class _Run:
         assert ending is not None
         return Outcome(
             self.coef, ending, self.objectives, self.gradient_norms, self.held_out_losses, self.seconds,
-            max(self.state.iteration, 0), self.state.duality_gap,
+            max(self.state.iteration, 0), self.state, self.state.duality_gap,
         )  # fmt: skip
 
 
@@ -244,11 +263,13 @@ def _round(engine: Engine, runs: list[_Run], active: list[_Run], callbacks: Sequ
 
 
 def _start(task: Task) -> _Run:
-    point = task.objective.point(task.start)
-    state = task.solver.start(point)
+    if task.resumed is None:
+        state = task.solver.start(task.objective.point(task.start))
+    else:
+        state = task.solver.restart(task.resumed)
     if state.iteration >= task.stopping.max_iterations:  # of a stochastic solver, whose first round is a step
         state = replace(state, ending=task.stopping.check(state, [], [], 0.0, True))
-    return _Run(task, state, task.objective.raw_coef(point))
+    return _Run(task, state, task.objective.raw_coef(state.point))
 
 
 def _description(active: Sequence[_Run]) -> str:

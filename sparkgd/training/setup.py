@@ -22,6 +22,7 @@ from sparkgd.training.auto import Choice, choose_solver
 from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
 from sparkgd.training.loop import Task
 from sparkgd.training.objective import Objective
+from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
 from sparkgd.training.stopping import Stopping
 
@@ -83,8 +84,10 @@ class Prepared:
     seconds: list[float]
 
 
-def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engine) -> Prepared:
-    """Make a model's task.
+def prepare(
+    spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engine, pilot: Pilot | None = None
+) -> Prepared:
+    """Make a model's task; with ``solver="auto"`` it starts where a pilot ends, if rows for one are given.
 
     Raises
     ------
@@ -110,12 +113,25 @@ def prepare(spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engin
         row_curvature=space.row_curvature,
         loss_curvature=spec.loss.typical_curvature(statistics.label),
         row_length=_row_length(space.coordinates, statistics),
+        is_quadratic=spec.loss.is_quadratic,
         smoothing_width=spec.loss.typical_width(statistics.label) if spec.loss.can_be_smoothed else None,
         coefs=layout.size,
     )
     start = _start(spec, layout, statistics)
     task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)
-    return Prepared(task, choice, seconds)
+    if pilot is None or not _wants_pilot(spec, layout, pilot):
+        return Prepared(task, choice, seconds)
+    rough = replace(context, settings=replace(spec.solver, tol=pilot.tol))
+    stopping = Stopping(spec.stopping.max_iterations, pilot.tol, spec.stopping.max_seconds)
+    state = pilot.solve(replace(task, solver=build_solver(choice.name, rough), stopping=stopping))
+    if state is not None:
+        choice = replace(choice, reason=f"{choice.reason}; it starts from a pilot on {pilot.rows} rows")
+    return Prepared(replace(task, resumed=state), choice, seconds)
+
+
+def _wants_pilot(spec: TrainingSpec, layout: CoefLayout, pilot: Pilot) -> bool:
+    """Not where the user chose the solver or the start, nor where the sample has fewer rows than there are coefs."""
+    return spec.solver.name == "auto" and spec.start is None and pilot.rows >= layout.size
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:
