@@ -19,8 +19,11 @@ from sparkgd.training.rounds import Engine, Question, run_round
 
 Array = npt.NDArray[np.float64]
 
-LOSS_OF_TRUST = 1.1
-"""Ratio of the objectives on rows not seen and on rows seen from which a pilot has learned its sample by heart."""
+OPTIMISM = 0.1
+"""Share by which the objective may be higher on rows not seen than on rows seen; more was learned by heart."""
+
+STANDARD_ERRORS = 5.0
+"""What chance may add to that, in standard errors of the rows not seen; one is about ``1 / sqrt(rows)``."""
 
 CHECKED = 5
 """One in so many rows of a sample is kept to check the pilot."""
@@ -54,7 +57,8 @@ class Pilot:
             return None
         point = outcome.state.point
         seen, unseen = (_objective(task, engine, point) for engine in (self.seen, self.unseen))
-        return outcome.state if unseen <= LOSS_OF_TRUST * seen else None
+        allowed = 1.0 + OPTIMISM + STANDARD_ERRORS / np.sqrt(self.rows / CHECKED)
+        return outcome.state if unseen <= allowed * seen else None
 
 
 def split_sample(sample: Sequence[Block]) -> tuple[list[Block], list[Block]]:

@@ -1,0 +1,114 @@
+"""Training on a sample first: it starts near the optimum, changes no result, and is dropped where it does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sparkgd.data.packed import sample_of
+from sparkgd.data.statistics import merge, statistics_of
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.kernels import Block
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.losses import LogisticLoss, MultinomialLoss, SquaredLoss
+from sparkgd.losses.base import Loss
+from sparkgd.penalties import ElasticNet
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.loop import Outcome, train
+from sparkgd.training.pilot import Pilot, split_sample
+from sparkgd.training.setup import Prepared, TrainingSpec, prepare
+from sparkgd.training.stopping import Stopping
+
+ROWS, COLUMNS = 6000, 8
+LOSSES: dict[str, Loss] = {"logistic": LogisticLoss(), "squared": SquaredLoss(), "multinomial": MultinomialLoss(3)}
+
+
+def blocks_for(loss: Loss) -> list[Block]:
+    random = np.random.default_rng(3)
+    features = random.standard_normal((ROWS, COLUMNS)) * 10.0 ** np.linspace(-1, 2, COLUMNS)
+    raw = features @ (random.standard_normal((COLUMNS, 3)) / 10.0 ** np.linspace(-1, 2, COLUMNS)[:, None])
+    raw += random.gumbel(size=raw.shape)
+    label = {"logistic": (raw[:, 0] > 0).astype(float), "squared": raw[:, 0], "multinomial": raw.argmax(axis=1) * 1.0}
+    weight = random.choice([0.5, 1.0, 2.0], ROWS)
+    parts = np.split(np.arange(ROWS), [1500])
+    return [Block(DenseFeatures(features[p]), label[loss.name][p], weight[p], first_row=int(p[0])) for p in parts]
+
+
+def pilot_of(blocks: list[Block], share: float) -> Pilot:
+    sample = [sample_of(block, share) for block in blocks]
+    seen, unseen = (DriverEngine(part) for part in split_sample(sample))
+    return Pilot(seen, unseen, sum(block.rows for block in sample))
+
+
+def prepared(loss: Loss, blocks: list[Block], pilot: Pilot | None, solver: str = "auto", l1: float = 0.0) -> Prepared:
+    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
+
+    def penalty(known, outputs):
+        return ElasticNet(np.full(outputs * COLUMNS, l1), np.full(outputs * COLUMNS, 1e-3))
+
+    spec = TrainingSpec(loss, penalty, True, False, SolverSettings(solver), Stopping(100, 1e-6))
+    return prepare(spec, statistics, ROWS, DriverEngine(blocks), pilot)
+
+
+def fit(loss: Loss, blocks: list[Block], pilot: Pilot | None, **options) -> Outcome:
+    return train(DriverEngine(blocks), [prepared(loss, blocks, pilot, **options).task])[0]
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.01])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_result_is_that_of_a_fit_without_pilot_in_fewer_rounds(name, l1):
+    loss, blocks = LOSSES[name], blocks_for(LOSSES[name])
+    plain, piloted = fit(loss, blocks, None, l1=l1), fit(loss, blocks, pilot_of(blocks, 0.2), l1=l1)
+    assert piloted.ending.status is plain.ending.status is Status.CONVERGED
+    assert piloted.objectives[-1] == pytest.approx(plain.objectives[-1], rel=1e-6)
+    assert piloted.objectives[0] - plain.objectives[-1] < 0.05 * (plain.objectives[0] - plain.objectives[-1])
+    assert len(piloted.seconds) <= len(plain.seconds) + (name == "squared") * 2
+
+
+def test_the_choice_says_that_there_was_a_pilot():
+    blocks = blocks_for(LOSSES["logistic"])
+    reason = prepared(LOSSES["logistic"], blocks, pilot_of(blocks, 0.2)).choice.reason
+    assert "pilot on 1200 rows" in reason
+
+
+@pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
+def test_a_named_solver_starts_from_the_null_model(solver):
+    blocks = blocks_for(LOSSES["logistic"])
+    assert prepared(LOSSES["logistic"], blocks, pilot_of(blocks, 0.2), solver).task.resumed is None
+
+
+def test_no_pilot_on_fewer_rows_than_coefs():
+    blocks = blocks_for(LOSSES["logistic"])
+    pilot = replace(pilot_of(blocks, 0.2), rows=COLUMNS)
+    assert prepared(LOSSES["logistic"], blocks, pilot).task.resumed is None
+
+
+def test_a_pilot_that_learned_its_sample_by_heart_is_dropped():
+    random = np.random.default_rng(0)
+    features = random.standard_normal((ROWS, COLUMNS))
+    block = Block(DenseFeatures(features), (features[:, 0] > 0).astype(float), np.ones(ROWS))
+    other = replace(block, label=1.0 - block.label)
+    pilot = Pilot(DriverEngine([sample_of(block, 0.1)]), DriverEngine([sample_of(other, 0.1)]), 600)
+    task = prepared(LOSSES["logistic"], [block], None).task
+    assert pilot.solve(task) is None
+
+
+def test_the_sample_stands_for_all_rows():
+    block = blocks_for(LOSSES["squared"])[1]
+    sample = sample_of(block, 0.01)
+    assert 0.009 * block.rows < sample.rows < 0.011 * block.rows
+    assert sample.weight.sum() == pytest.approx(block.weight.sum(), rel=0.2)
+    assert sample_of(block, 1.0).rows == pytest.approx(block.rows / 4, abs=1)
+    one = block.take(np.array([7]))
+    assert sample_of(one, 0.01).rows == 1
+
+
+def test_the_parts_of_a_sample_are_all_of_it():
+    block = blocks_for(LOSSES["squared"])[0]
+    seen, unseen = split_sample([block])
+    rows = np.concatenate([seen[0].label, unseen[0].label])
+    np.testing.assert_array_equal(np.sort(rows), np.sort(block.label))
+    assert 4 * unseen[0].rows == seen[0].rows
