@@ -199,9 +199,8 @@ class CsrFeatures:
 
     def take(self, rows: npt.NDArray[np.intp]) -> CsrFeatures:
         taken = self._matrix()[rows]
-        return CsrFeatures(
-            np.asarray(taken.data, dtype=np.float64), taken.indices, taken.indptr.astype(np.int64), self.width
-        )
+        values, indices = np.asarray(taken.data, dtype=np.float64), taken.indices.astype(np.int32, copy=False)
+        return CsrFeatures(values, indices, taken.indptr.astype(np.int64, copy=False), self.width)
 
     def dot(self, weights: Array) -> Array:
         return np.asarray(self._matrix() @ weights, dtype=np.float64)

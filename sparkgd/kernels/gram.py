@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, Protocol
 
@@ -23,10 +22,6 @@ SPARSE_COST = 5.0
 
 class Grams(Protocol):
     """Accumulates several sums, each with weights of its own."""
-
-    def chunks(self, block: Block) -> Iterator[Block]:
-        """The block in row chunks of the right size."""
-        ...
 
     def add(self, chunk: Block, weights: Array) -> None:
         """Add a chunk; ``weights`` of shape (rows, q)."""
@@ -66,13 +61,13 @@ class DenseGrams:
     def __init__(self, count: int, columns: int) -> None:
         self._totals = np.zeros((count, columns + 1, columns + 1))
 
-    def chunks(self, block: Block) -> Iterator[Block]:
-        return block.dense_chunks()
-
     def add(self, chunk: Block, weights: Array) -> None:
-        values = chunk.features.dense()
-        for total, weight in zip(self._totals, weights.T, strict=True):
-            total += _weighted_gram(values, weight)
+        start = 0
+        for part in chunk.dense_chunks():
+            values = part.features.dense()
+            for total, weight in zip(self._totals, weights[start : start + part.rows].T, strict=True):
+                total += _weighted_gram(values, weight)
+            start += part.rows
 
     def totals(self) -> Array:
         return self._totals
@@ -84,9 +79,6 @@ class SparseGrams:
     def __init__(self, compiled: Any, count: int, columns: int) -> None:
         self._compiled = compiled
         self._halves = np.zeros((count, columns + 1, columns + 1))
-
-    def chunks(self, block: Block) -> Iterator[Block]:
-        return block.chunks()
 
     def add(self, chunk: Block, weights: Array) -> None:
         features = chunk.features

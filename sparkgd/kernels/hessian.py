@@ -40,14 +40,20 @@ class HessianKernel:
         layout, outputs = self.layout, self.layout.num_outputs
         first, second = np.triu_indices(outputs)
         grams, scan = grams_of(block, len(first)), _at_point(self).scan()
-        for chunk in grams.chunks(block):
+        for chunk in block.chunks():
             raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
-            grams.add(chunk, curvature[:, first, second] * _row_weights(chunk, self.held_out)[:, None])
+            grams.add(*_curved(chunk, curvature[:, first, second] * _row_weights(chunk, self.held_out)[:, None]))
         totals = grams.totals()
         hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
         hessian[first, second] = totals
         return scan.sums() + Sums(hessian=_in_coef_order(hessian, layout))
+
+
+def _curved(chunk: Block, weights: Array) -> tuple[Block, Array]:
+    """Without the rows that weigh nothing, where they are many: most rows of a hinge loss lie on its straight parts."""
+    rows = np.flatnonzero(weights.any(axis=1))
+    return (chunk, weights) if 2 * len(rows) > chunk.rows else (chunk.take(rows), weights[rows])
 
 
 def _at_point(kernel: HessianKernel | ProductKernel) -> GradientKernel:
