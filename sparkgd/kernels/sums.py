@@ -12,8 +12,8 @@ from sparkgd.kernels.features import WORTH_NAMING, spread
 
 Array = npt.NDArray[np.float64]
 
-BY_COEF = ("gradient", "product", "dual_slope", "move", "information")
-"""Fields whose last axis has an entry for each coef."""
+BY_COEF = ("gradient", "product", "dual_slope", "move", "information", "rows")
+"""Fields whose last axis has an entry for each coef; that of ``rows``, which comes alone, one for each row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,8 @@ class Sums:
     move, information : ndarray (s,)
         Sum of ``information * move`` over the partitions' local epochs, and of ``information``: how much a partition
         knows of each entry of the coef (see `sparkgd.kernels.local`).
+    rows : ndarray (p + 3, n)
+        The n rows of the dataset themselves, each a column of its own (see `sparkgd.kernels.rows`).
     entries : Entries or None
         The entries of a coef that `BY_COEF` are about, all others being zero; None for all of them.
     """
@@ -79,6 +81,7 @@ class Sums:
     dual_slope: Array | None = None
     move: Array | None = None
     information: Array | None = None
+    rows: Array | None = None
     entries: Entries | None = None
 
     def __add__(self, other: Sums) -> Sums:

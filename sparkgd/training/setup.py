@@ -24,6 +24,7 @@ from sparkgd.training.loop import Task
 from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
+from sparkgd.training.row_space import has_few_rows, solve_in_row_space
 from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -87,7 +88,10 @@ class Prepared:
 def prepare(
     spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engine, pilot: Pilot | None = None
 ) -> Prepared:
-    """Make a model's task; with ``solver="auto"`` it starts where a pilot ends, if rows for one are given.
+    """Make a model's task.
+
+    With ``solver="auto"`` it starts from the solution in the span of the rows if these are few, or where a pilot ends
+    if rows for one are given.
 
     Raises
     ------
@@ -119,19 +123,47 @@ def prepare(
     )
     start = _start(spec, layout, statistics)
     task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)
-    if pilot is None or not _wants_pilot(spec, layout, pilot):
-        return Prepared(task, choice, seconds)
-    rough = replace(context, settings=replace(spec.solver, tol=pilot.tol))
-    stopping = Stopping(spec.stopping.max_iterations, pilot.tol, spec.stopping.max_seconds)
+    prepared = Prepared(task, choice, seconds)
+    if spec.solver.name != "auto" or spec.start is not None:
+        return prepared
+    ridge = _ridge(spec, penalty, layout, statistics)
+    if ridge is not None and choice.name == "l-bfgs" and spec.loss.has_curvature and has_few_rows(layout, rows):
+        return _from_row_space(prepared, ridge, context, engine)
+    if pilot is not None and pilot.rows >= layout.size:
+        return _from_pilot(prepared, pilot, context)
+    return prepared
+
+
+def _from_row_space(prepared: Prepared, ridge: Diagonal, context: SolverContext, engine: Engine) -> Prepared:
+    """The task started from the solution in the span of the rows."""
+    began = time.perf_counter()
+    start = solve_in_row_space(prepared.task, ridge, context.loss_curvature, context.rows, engine)
+    seconds = [*prepared.seconds, time.perf_counter() - began]
+    reason = f"{prepared.choice.reason}; it starts from the solution in the span of the {context.rows} rows"
+    return Prepared(replace(prepared.task, start=start), replace(prepared.choice, reason=reason), seconds)
+
+
+def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Prepared:
+    """The task started where the pilot ends, if that is any good."""
+    task, choice = prepared.task, prepared.choice
+    rough = replace(context, settings=replace(context.settings, tol=pilot.tol))
+    stopping = Stopping(task.stopping.max_iterations, pilot.tol, task.stopping.max_seconds)
     state = pilot.solve(replace(task, solver=build_solver(choice.name, rough), stopping=stopping))
-    if state is not None:
-        choice = replace(choice, reason=f"{choice.reason}; it starts from a pilot on {pilot.rows} rows")
-    return Prepared(replace(task, resumed=state), choice, seconds)
+    if state is None:
+        return prepared
+    reason = f"{choice.reason}; it starts from a pilot on {pilot.rows} rows"
+    return Prepared(replace(task, resumed=state), replace(choice, reason=reason), prepared.seconds)
 
 
-def _wants_pilot(spec: TrainingSpec, layout: CoefLayout, pilot: Pilot) -> bool:
-    """Not where the user chose the solver or the start, nor where the sample has fewer rows than there are coefs."""
-    return spec.solver.name == "auto" and spec.start is None and pilot.rows >= layout.size
+def _ridge(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> Diagonal | None:
+    """Coordinates u in which the penalty is ``|u|^2 / 2``; None where it is not L2 alone, of every column."""
+    l2 = penalty.smooth_curvature(layout.num_weights).reshape(layout.num_linear, layout.num_features)
+    constant = _constant(statistics)
+    is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
+    if not (is_smooth and np.all(l2 == l2[0]) and np.all((l2[0] > 0.0) | constant)):
+        return None
+    center = statistics.mean if spec.is_centred else np.zeros(layout.num_features)
+    return Diagonal(layout, center, _inverse(np.sqrt(l2[0]), constant))
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:

@@ -1,0 +1,44 @@
+"""The rows themselves, for data of so few that the driver can hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.kernels.sums import Entries, Sums
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowsKernel:
+    """Every row in a column of its own: features, label, weight and offset. Adding up then collects them.
+
+    Parameters
+    ----------
+    count : int
+        Rows of the whole dataset.
+    held_out : int
+        The fold whose rows get the weight 0, -1 for none.
+    """
+
+    count: int
+    held_out: int = -1
+
+    def __call__(self, block: Block) -> Sums:
+        offset = np.zeros(block.rows) if block.offset is None else block.offset
+        weight = block.weight if block.fold is None else np.where(block.fold == self.held_out, 0.0, block.weight)
+        columns = np.vstack([block.features.dense().T, block.label, weight, offset])
+        numbers = np.arange(block.first_row, block.first_row + block.rows)
+        return Sums(rows=columns, entries=Entries(numbers, self.count))
+
+
+def collected(sums: Sums) -> Block:
+    """The block of all rows of positive weight, from the sums of `RowsKernel`."""
+    assert sums.rows is not None
+    used = sums.rows[:, sums.rows[-2] > 0.0]
+    return Block(DenseFeatures(used[:-3].T), used[-3], used[-2], used[-1])
