@@ -7,7 +7,7 @@ RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo test test-lowest lint bench zip clean
+.PHONY: help demo test test-lowest lint bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        measure against MLlib"
+	@echo "make bench-smoke  two small cases; fails if sparkgd is slower than it should be, relative to MLlib"
 	@echo "make zip          dist/sparkgd.zip for spark-submit --py-files"
 	@echo "make clean        remove all that these make"
 
@@ -40,6 +41,9 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(RUN) python benchmarks/run.py
+
+bench-smoke: $(VENV)/.installed
+	$(RUN) python benchmarks/run.py --smoke --check --no-sklearn --repeats 3
 
 zip: $(VENV)/.installed
 	@$(VENV)/bin/python scripts/make_zip.py dist/sparkgd.zip

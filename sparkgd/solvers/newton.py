@@ -15,7 +15,7 @@ from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 RETRY_LADDER = 2.0 ** -np.arange(1, 9)
 
 KEEPING = 0.3
-"""Ratio of successive residuals up to which the next round does without a new Hessian."""
+"""Ratio of successive residuals up to which the next round does without a new Hessian, for a smooth loss."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,13 @@ class Newton(Solver[NewtonState]):
         Rough part, in solver coordinates.
     is_quadratic : bool
         Whether the Hessian is the same everywhere.
+    keeping : float
+        Ratio of successive residuals up to which the Hessian is kept; -1 never keeps it.
     """
 
     penalty: Penalty = NoPenalty()
     is_quadratic: bool = False
+    keeping: float = KEEPING
     name: str = "newton"
 
     def start(self, point: Array) -> NewtonState:
@@ -79,7 +82,7 @@ class Newton(Solver[NewtonState]):
 
     def ask(self, state: NewtonState) -> Request:
         trials = _trials(state)
-        if len(trials) > 1 or _keeps_hessian(state):
+        if len(trials) > 1 or self._keeps_hessian(state):
             return GradientRequest(trials)
         return HessianRequest(trials[0])
 
@@ -94,7 +97,7 @@ class Newton(Solver[NewtonState]):
             return self._failed(state)
         if reply.hessian is not None:
             return self._moved(state, reply, reply.hessian)
-        if _keeps_hessian(state):
+        if self._keeps_hessian(state):
             change = reply.gradients[0] - state.gradient
             return self._moved(state, reply, corrected(state.hessian, state.direction, change))
         return replace(state, steps=state.steps[best : best + 1])
@@ -130,8 +133,11 @@ class Newton(Solver[NewtonState]):
             contraction=residual / state.residual if state.residual > 0.0 else np.inf,
         )
 
+    def _keeps_hessian(self, state: NewtonState) -> bool:
+        return len(state.hessian) > 0 and state.contraction <= self.keeping
+
     def _failed(self, state: NewtonState) -> NewtonState:
-        if _keeps_hessian(state):  # it may be to blame
+        if self._keeps_hessian(state):  # it may be to blame
             return replace(state, steps=np.zeros(1), contraction=np.inf)
         if state.steps[-1] > 2.0**-16:
             return replace(state, steps=state.steps[-1] * RETRY_LADDER, contraction=np.inf)
@@ -140,10 +146,6 @@ class Newton(Solver[NewtonState]):
 
 def _trials(state: NewtonState) -> Array:
     return np.asarray(state.point + state.steps[:, None] * state.direction)
-
-
-def _keeps_hessian(state: NewtonState) -> bool:
-    return len(state.hessian) > 0 and state.contraction <= KEEPING
 
 
 def corrected(hessian: Array, move: Array, change: Array) -> Array:

@@ -22,7 +22,7 @@ from sparkgd.solvers.lbfgs import Lbfgs
 from sparkgd.solvers.local_sgd import LocalSgd
 from sparkgd.solvers.local_svrg import LocalSvrg
 from sparkgd.solvers.nesterov import Nesterov
-from sparkgd.solvers.newton import Newton
+from sparkgd.solvers.newton import KEEPING, Newton
 from sparkgd.solvers.newton_cg import NewtonCg
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
@@ -208,6 +208,11 @@ def _nesterov(context: SolverContext) -> Solver[Any]:
     return Nesterov(context.settings.step_size or 1.0, context.penalty)
 
 
+def _newton(context: SolverContext) -> Solver[Any]:
+    # A loss that is smoothed over a width has a curvature that changes too abruptly to be kept.
+    return Newton(context.penalty, context.is_quadratic, KEEPING if context.smoothing_width is None else -1.0)
+
+
 def _stochastic(context: SolverContext) -> Solver[Any]:
     settings = context.settings
     batches: Batches
@@ -275,7 +280,7 @@ SOLVERS: dict[str, SolverEntry] = {
     ),
     "newton": SolverEntry(
         lambda _: Scaling.DIAGONAL,
-        lambda context: Newton(context.penalty, context.is_quadratic),
+        _newton,
         needs_curvature=True,
         takes_rough=True,
         needs_pieces=True,

@@ -103,11 +103,6 @@ class Smoothing(Solver[SmoothingState]):
             inner=inner, width=self.width, next_width=SHRINK * self.width,
         )  # fmt: skip
 
-    def restart(self, state: SmoothingState) -> SmoothingState:
-        """Keeps the width, and what the inner solver keeps."""
-        inner = self.inner.restart(state.inner)
-        return replace(self.start(inner.point), inner=inner, width=state.width, next_width=state.next_width)
-
     def ask(self, state: SmoothingState) -> Request:
         request = self.inner.ask(state.inner)
         assert not isinstance(request, CompoundRequest | EpochRequest)

@@ -129,7 +129,7 @@ def prepare(
     ridge = _ridge(spec, penalty, layout, statistics)
     if ridge is not None and choice.name == "l-bfgs" and spec.loss.has_curvature and has_few_rows(layout, rows):
         return _from_row_space(prepared, ridge, context, engine)
-    if pilot is not None and pilot.rows >= layout.size:
+    if pilot is not None and _wants_pilot(spec, choice, layout, pilot):
         return _from_pilot(prepared, pilot, context)
     return prepared
 
@@ -164,6 +164,16 @@ def _ridge(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, statistics:
         return None
     center = statistics.mean if spec.is_centred else np.zeros(layout.num_features)
     return Diagonal(layout, center, _inverse(np.sqrt(l2[0]), constant))
+
+
+def _wants_pilot(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot: Pilot) -> bool:
+    """Not where the sample has fewer rows than there are coefs.
+
+    Nor for a loss with kinks, whose optimum is decided by the rows close to one, of which a sample has others; nor for
+    least squares by Newton's method, which takes two rounds from anywhere.
+    """
+    is_exact = spec.loss.is_quadratic and choice.name == "newton"
+    return pilot.rows >= layout.size and spec.loss.is_smooth and not is_exact
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:

@@ -15,6 +15,9 @@ WINDOW = 10
 OBJECTIVE_FACTOR = 0.02
 """The objective's tolerance is this fraction of ``tol``: how far it still has to fall is only extrapolated."""
 
+GAP_FACTOR = 1e-3
+"""An estimated gap's tolerance is this fraction of ``tol``: where one is known, digits are cheap, and it may err."""
+
 NEGLIGIBLE = 1e-8
 """Share of its first value below which an objective is not told from zero."""
 
@@ -28,7 +31,7 @@ class Stopping:
     - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(|F|)``, or for an F near
       zero ``tol * sqrt(1e-8 |F_0|)``. Both sides scale alike when labels and predictions are multiplied by a constant.
       A gap known to exceed ``tol * |F|`` overrules it;
-    - the solver's estimate of the gap <= ``tol * |F| / 10``;
+    - the solver's estimate of the gap <= ``0.001 * tol * |F|``;
     - F has at most ``0.02 * tol * |F|`` left to fall. If it fell by a, then by b in the last two windows of 10
       iterations, a geometric series leaves ``b^2 / (a - b)``; no less than b is believed.
 
@@ -79,7 +82,7 @@ class Stopping:
         far = state.gap > self.tol * max(abs(current), NEGLIGIBLE * abs(objectives[0]))
         if state.residual <= limit and not far:
             return f"gradient norm {state.residual:.3g} <= {limit:.3g}"
-        limit = 0.1 * self.tol * abs(current)
+        limit = GAP_FACTOR * self.tol * abs(current)
         if state.gap <= limit:
             return f"estimated gap {state.gap:.3g} <= {limit:.3g}"
         limit = OBJECTIVE_FACTOR * self.tol * abs(current)
