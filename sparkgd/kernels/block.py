@@ -65,6 +65,10 @@ class Block:
         """The block of the columns alone that its features name; see `Features.narrow`."""
         return replace(self, features=self.features.narrow())
 
+    def among(self, columns: npt.NDArray[np.intp]) -> Block:
+        """The block of some columns, ascending."""
+        return replace(self, features=self.features.among(columns))
+
     def reweighted(self, class_weights: Array) -> Block:
         """The block with each weight multiplied by that of the row's label, an index into ``class_weights``."""
         return replace(self, weight=self.weight * class_weights[self.label.astype(np.intp)])

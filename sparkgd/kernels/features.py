@@ -59,6 +59,10 @@ class Features(Protocol):
         """The given rows, copied."""
         ...
 
+    def among(self, columns: npt.NDArray[np.intp]) -> Features:
+        """The given columns, ascending, copied."""
+        ...
+
     def dot(self, weights: Array) -> Array:
         """``X w`` of shape (rows,) for a vector, (rows, q) for a matrix of shape (num_features, q)."""
         ...
@@ -126,6 +130,9 @@ class DenseFeatures:
 
     def take(self, rows: npt.NDArray[np.intp]) -> DenseFeatures:
         return DenseFeatures(np.asarray(self.values[rows], dtype=np.float64))
+
+    def among(self, columns: npt.NDArray[np.intp]) -> DenseFeatures:
+        return DenseFeatures(np.asarray(np.asarray(self.values)[:, columns], dtype=np.float64))
 
     def dot(self, weights: Array) -> Array:
         return np.asarray(np.asarray(self.values) @ weights, dtype=np.float64)
@@ -201,6 +208,14 @@ class CsrFeatures:
         taken = self._matrix()[rows]
         values, indices = np.asarray(taken.data, dtype=np.float64), taken.indices.astype(np.int32, copy=False)
         return CsrFeatures(values, indices, taken.indptr.astype(np.int64, copy=False), self.width)
+
+    def among(self, columns: npt.NDArray[np.intp]) -> CsrFeatures:
+        numbers = np.full(self.width, -1, dtype=np.int32)
+        numbers[columns] = np.arange(len(columns), dtype=np.int32)
+        indices = numbers[np.asarray(self.indices)]
+        kept = indices >= 0
+        starts = np.concatenate([[0], np.cumsum(kept)])[self.indptr - self.indptr[0]]
+        return CsrFeatures(np.asarray(self.values)[kept], indices[kept], starts.astype(np.int64), len(columns))
 
     def dot(self, weights: Array) -> Array:
         return np.asarray(self._matrix() @ weights, dtype=np.float64)
@@ -278,6 +293,9 @@ class WideFeatures:
 
     def take(self, rows: npt.NDArray[np.intp]) -> WideFeatures:
         return WideFeatures(self.inside.take(rows), self.columns, self.width)
+
+    def among(self, columns: npt.NDArray[np.intp]) -> CsrFeatures:
+        return self.csr().among(columns)
 
     def dot(self, weights: Array) -> Array:
         return self.inside.dot(weights[self.columns])

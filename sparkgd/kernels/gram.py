@@ -32,12 +32,13 @@ class Grams(Protocol):
         ...
 
 
-def grams_of(block: Block, count: int) -> Grams:
-    """The faster way to ``count`` sums over a block."""
+def grams_of(block: Block, count: int, columns: int | None = None) -> Grams:
+    """The faster way to ``count`` sums over a block, or over so many of its columns."""
     features = block.features
-    columns = features.num_features
+    columns = features.num_features if columns is None else columns
     if isinstance(features, CsrFeatures):
-        stored_pairs = 0.5 * float(np.square(np.diff(features.indptr), dtype=np.float64).sum())
+        stored = np.minimum(np.diff(features.indptr), columns)
+        stored_pairs = 0.5 * float(np.square(stored, dtype=np.float64).sum())
         saved = count * (0.5 * block.rows * columns * columns - SPARSE_COST * stored_pairs)
         compiled = _compiled() if saved > WORTH_COMPILING else None
         if compiled is not None:

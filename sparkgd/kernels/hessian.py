@@ -29,20 +29,35 @@ class HessianKernel:
 
     The Hessian of output pair (k, l) is ``X1^T diag(weight * d2 loss / dz_k dz_l) X1`` with ``X1 = [X, 1]``: for
     the few columns for which a matrix of ``size x size`` makes sense.
+
+    Parameters
+    ----------
+    loss : Loss
+    layout : CoefLayout
+    point : ndarray (layout.size,)
+    held_out : int
+        Fold to leave out, -1 for none.
+    columns : ndarray of int or None
+        Features that the Hessian is about, ascending; None for all.
     """
 
     loss: Loss
     layout: CoefLayout
     point: Array
     held_out: int = -1
+    columns: npt.NDArray[np.intp] | None = None
 
     def __call__(self, block: Block) -> Sums:
         layout, outputs = self.layout, self.layout.num_outputs
+        if self.columns is not None:
+            layout = replace(layout, num_features=len(self.columns))
         first, second = np.triu_indices(outputs)
-        grams, scan = grams_of(block, len(first)), _at_point(self).scan()
+        grams, scan = grams_of(block, len(first), layout.num_features), _at_point(self).scan()
         for chunk in block.chunks():
             raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+            if self.columns is not None:
+                chunk = chunk.among(self.columns)
             grams.add(*_curved(chunk, curvature[:, first, second] * _row_weights(chunk, self.held_out)[:, None]))
         totals = grams.totals()
         hessian = np.zeros((outputs, outputs, *totals.shape[1:]))

@@ -46,7 +46,11 @@ class CoefLayout:
         """Length of a coef."""
         return self.num_weights + self.num_intercepts
 
-    def restricted(self, columns: npt.NDArray[np.int32]) -> tuple[CoefLayout, Entries]:
+    def columns_of(self, entries: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """The features, ascending, that some entries of a coef belong to."""
+        return np.unique(entries[entries < self.num_weights] % self.num_features)
+
+    def restricted(self, columns: npt.NDArray[np.integer]) -> tuple[CoefLayout, Entries]:
         """The layout for some of the features alone, and which entries of a coef remain in it."""
         starts = np.arange(self.num_linear) * self.num_features
         kept = (starts[:, None] + columns).reshape(-1), np.arange(self.num_weights, self.size)

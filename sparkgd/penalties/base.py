@@ -80,6 +80,10 @@ class Penalty(ABC):
         """
         return self
 
+    def restricted(self, entries: npt.NDArray[np.intp]) -> Penalty:
+        """The rough part's share of some weights, ascending, as a penalty of these; for piecewise penalties."""
+        return self
+
     def allowed_scale(self, scale: Array) -> Array:
         """The scale nearest to ``scale``, shape ``(n,)``, in whose coordinates `scaled` has a prox."""
         return scale

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.penalties.base import Array, NoPenalty, Penalty
 
@@ -76,3 +77,6 @@ class Bounded(Penalty):
         low = np.where(factor > 0.0, self.low / divisor, -np.inf)
         high = np.where(factor > 0.0, self.high / divisor, np.inf)
         return Bounded(low, high, self.penalty.scaled(factor))
+
+    def restricted(self, entries: npt.NDArray[np.intp]) -> Bounded:
+        return Bounded(self.low[entries], self.high[entries], self.penalty.restricted(entries))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.penalties.base import Array, Penalty
 
@@ -66,6 +67,9 @@ class ElasticNet(Penalty):
 
     def scaled(self, factor: Array) -> ElasticNet:
         return ElasticNet(self.l1 * factor, np.zeros_like(self.l2))
+
+    def restricted(self, entries: npt.NDArray[np.intp]) -> ElasticNet:
+        return ElasticNet(self.l1[entries], self.l2[entries])
 
 
 def elastic_net(strength: float, mix: float, scale: Array) -> ElasticNet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.penalties.base import Array, NoPenalty, Penalty
 
@@ -72,6 +73,10 @@ class OnWeights(Penalty):
     def scaled(self, factor: Array) -> OnWeights:
         own, rest = self._parts(factor)
         return OnWeights(self.penalty.scaled(own), self.count, self.intercept_penalty.scaled(rest))
+
+    def restricted(self, entries: npt.NDArray[np.intp]) -> OnWeights:
+        own, rest = entries[entries < self.count], entries[entries >= self.count] - self.count
+        return OnWeights(self.penalty.restricted(own), len(own), self.intercept_penalty.restricted(rest))
 
     def allowed_scale(self, scale: Array) -> Array:
         own, rest = self._parts(scale)

@@ -62,9 +62,10 @@ class GradientRequest:
 
 @dataclass(frozen=True)
 class HessianRequest:
-    """Value, gradient and Hessian of f at ``point`` (n,)."""
+    """Value, gradient and Hessian of f at ``point`` (n,); of the Hessian only some ``entries``, ascending, if given."""
 
     point: Array
+    entries: npt.NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ class Reply:
     values : ndarray (m,)
     gradients : ndarray (m, n)
     hessian : ndarray (n, n) or None
+        Of the entries asked for.
     products : ndarray (q, n) or None
     certificate : Certificate or None
     local_point : ndarray (n,) or None

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, HessianRequest, Reply, Request, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.quadratic import model_step
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
+from sparkgd.solvers.working_set import working_set
 
 RETRY_LADDER = 2.0 ** -np.arange(1, 9)
 
 KEEPING = 0.3
 """Ratio of successive residuals up to which the next round does without a new Hessian, for a smooth loss."""
+
+WHOLE = 1.001
+"""Ratio of the residuals of all entries and of those that may move up to which the model stands for the objective."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,9 @@ class NewtonState(State):
         Decrease of the objective that a unit step promises to first order.
     steps : ndarray (m,)
         To try next; a single 0 sums the Hessian where the state stands.
-    hessian : ndarray (n, n)
+    active : ndarray (a,) of int
+        The entries that may move.
+    hessian : ndarray (a, a)
         The last one that was summed, corrected by the gradients seen since; (0, 0) where none is known.
     contraction : float
         Ratio of the last two residuals: what decides whether ``hessian`` is kept.
@@ -39,6 +46,7 @@ class NewtonState(State):
     direction: Array
     promised: float
     steps: Array
+    active: npt.NDArray[np.intp]
     hessian: Array
     contraction: float
 
@@ -54,6 +62,9 @@ class Newton(Solver[NewtonState]):
     A Hessian costs many times a gradient. One with which the residual falls to a third is kept for the next
     iteration, corrected by the BFGS formula; once a step fails, or gains too little, a new one is summed.
 
+    With many columns, the Hessian is that of a working set (see `sparkgd.solvers.working_set`): the columns that the
+    last gradient calls for. All others stay at their kinks for an iteration.
+
     Parameters
     ----------
     penalty : Penalty
@@ -62,44 +73,48 @@ class Newton(Solver[NewtonState]):
         Whether the Hessian is the same everywhere.
     keeping : float
         Ratio of successive residuals up to which the Hessian is kept; -1 never keeps it.
+    largest : int
+        Entries of a point up to which, or without kinks, the whole Hessian is summed; about the most of a working set.
     """
 
     penalty: Penalty = NoPenalty()
     is_quadratic: bool = False
     keeping: float = KEEPING
+    largest: int = 1024
     name: str = "newton"
 
     def start(self, point: Array) -> NewtonState:
         zeros = np.zeros_like(point)
         return NewtonState(
             point, np.nan, zeros, -1, np.inf, np.nan, None, direction=zeros, promised=0.0, steps=np.ones(1),
-            hessian=np.zeros((0, 0)), contraction=0.0 if self.is_quadratic else np.inf,
+            active=np.arange(0), hessian=np.zeros((0, 0)), contraction=0.0 if self.is_quadratic else np.inf,
         )  # fmt: skip
 
     def restart(self, state: NewtonState) -> NewtonState:
         """Keeps the Hessian."""
-        return replace(self.start(state.point), hessian=state.hessian, contraction=state.contraction)
+        start = self.start(state.point)
+        return replace(start, active=state.active, hessian=state.hessian, contraction=state.contraction)
 
     def ask(self, state: NewtonState) -> Request:
         trials = _trials(state)
         if len(trials) > 1 or self._keeps_hessian(state):
             return GradientRequest(trials)
-        return HessianRequest(trials[0])
+        return HessianRequest(trials[0], self._working_set(state, trials[0]))
 
     def tell(self, state: NewtonState, reply: Reply) -> NewtonState:
         if state.iteration < 0:
-            hessian = state.hessian if reply.hessian is None else reply.hessian
-            return replace(self._moved(state, reply, hessian), iteration=0, contraction=state.contraction)
+            first = replace(self._moved(state, reply), iteration=0, contraction=state.contraction)
+            return _without_hessian(first) if self._lags(first) else first
         if reply.hessian is not None and not state.steps.any():
-            return replace(self._moved(state, reply, reply.hessian), iteration=state.iteration)
+            return replace(self._moved(state, reply), iteration=state.iteration)
         best = self._best(state, reply)
         if best < 0:
             return self._failed(state)
         if reply.hessian is not None:
-            return self._moved(state, reply, reply.hessian)
+            return self._moved(state, reply)
         if self._keeps_hessian(state):
-            change = reply.gradients[0] - state.gradient
-            return self._moved(state, reply, corrected(state.hessian, state.direction, change))
+            move, change = state.direction[state.active], (reply.gradients[0] - state.gradient)[state.active]
+            return self._moved(replace(state, hessian=corrected(state.hessian, move, change)), reply)
         return replace(state, steps=state.steps[best : best + 1])
 
     def _best(self, state: NewtonState, reply: Reply) -> int:
@@ -112,12 +127,20 @@ class Newton(Solver[NewtonState]):
             state.steps * state.promised,
         )
 
-    def _moved(self, state: NewtonState, reply: Reply, hessian: Array) -> NewtonState:
+    def _moved(self, state: NewtonState, reply: Reply) -> NewtonState:
         point, gradient = _trials(state)[0], reply.gradients[0]
-        direction = model_step(self.penalty, point, gradient, hessian)
+        active, hessian = state.active, state.hessian
+        if reply.hessian is not None:
+            hessian, working_set = reply.hessian, self._working_set(state, point)
+            active = np.arange(len(point)) if working_set is None else working_set
+        direction = np.zeros_like(point)
+        direction[active] = model_step(self.penalty.restricted(active), point[active], gradient[active], hessian)
         rough = self.penalty.rough_value(point) - self.penalty.rough_value(point + direction)
         promised = rough - float(gradient @ direction)
         residual = prox_residual(self.penalty, point, gradient)
+        inside = prox_residual(self.penalty.restricted(active), point[active], gradient[active])
+        is_whole = residual <= WHOLE * inside
+        gap = promised - 0.5 * float(direction[active] @ hessian @ direction[active])
         return replace(
             state,
             point=point,
@@ -125,27 +148,44 @@ class Newton(Solver[NewtonState]):
             gradient=gradient,
             iteration=state.iteration + 1,
             residual=residual,
-            gap=promised - 0.5 * float(direction @ hessian @ direction),
+            gap=gap if is_whole else np.nan,
             direction=direction,
             promised=promised,
             steps=np.ones(1),
+            active=active,
             hessian=hessian,
-            contraction=residual / state.residual if state.residual > 0.0 else np.inf,
+            contraction=residual / state.residual if state.residual > 0.0 and is_whole else np.inf,
         )
 
     def _keeps_hessian(self, state: NewtonState) -> bool:
         return len(state.hessian) > 0 and state.contraction <= self.keeping
 
     def _failed(self, state: NewtonState) -> NewtonState:
-        if self._keeps_hessian(state):  # it may be to blame
-            return replace(state, steps=np.zeros(1), contraction=np.inf)
+        if self._keeps_hessian(state) or self._lags(state):  # it may be to blame
+            return _without_hessian(state)
         if state.steps[-1] > 2.0**-16:
             return replace(state, steps=state.steps[-1] * RETRY_LADDER, contraction=np.inf)
         return ended(state, Status.STALLED, "no step along the Newton direction lowers the objective")
 
+    def _working_set(self, state: NewtonState, point: Array) -> npt.NDArray[np.intp] | None:
+        """What the Hessian at ``point`` is to be about, as far as the state's gradient tells; None for everything."""
+        if self.penalty.is_smooth or len(point) <= self.largest:
+            return None
+        return working_set(self.penalty, point, state.gradient, self.largest)
+
+    def _lags(self, state: NewtonState) -> bool:
+        """Whether the gradient calls for other entries than those that may move."""
+        wanted = self._working_set(state, state.point)
+        return wanted is not None and not np.array_equal(wanted, state.active)
+
 
 def _trials(state: NewtonState) -> Array:
     return np.asarray(state.point + state.steps[:, None] * state.direction)
+
+
+def _without_hessian(state: NewtonState) -> NewtonState:
+    """The state that asks for the Hessian where it stands."""
+    return replace(state, steps=np.zeros(1), contraction=np.inf)
 
 
 def corrected(hessian: Array, move: Array, change: Array) -> Array:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import Penalty
@@ -31,13 +33,16 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     ``rows * K (K + 1) / 2 * (p + 1)^2`` products for K outputs, and the driver solves systems of ``size`` unknowns.
     L-BFGS needs 10 to 100 rounds, each at the price of reading the data. A loss with kinks is smoothed, which gives it
     a curvature and takes 20 to 50 rounds of Newton. Groups of weights leave only the methods that need no more than a
-    prox.
+    prox. Under L1 alone no more weights than there are rows need be nonzero (Tibshirani, 2013: The lasso problem and
+    uniqueness), and Newton sums no more of the Hessian than these need.
     """
     if not penalty.is_piecewise:
         return Choice("nesterov", "the penalty ties weights together in groups: only methods by its prox apply")
     quasi_newton = "l-bfgs" if penalty.is_smooth else "owlqn"
     if not (loss.has_curvature or loss.can_be_smoothed):
         return Choice(quasi_newton, f"the {loss.name} loss has no curvature for Newton's method")
+    if layout.size > NEWTON_SIZE and _most_nonzero(penalty, layout, rows) <= NEWTON_SIZE:
+        return Choice("newton", f"{rows} rows: under L1 few weights are not zero, and only these need a Hessian")
     if layout.size > NEWTON_SIZE:
         return Choice(quasi_newton, f"{layout.size} coefs: too many for a Hessian in each round")
     pairs = layout.num_outputs * (layout.num_outputs + 1) // 2
@@ -45,3 +50,12 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     if work > NEWTON_WORK:
         return Choice(quasi_newton, f"{rows} rows and {layout.size} coefs: {work:.1e} products for each Hessian")
     return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
+
+
+def _most_nonzero(penalty: Penalty, layout: CoefLayout, rows: int) -> float:
+    """Bound of how many coefs a solution needs; infinite where there is L2, which spreads weights over columns."""
+    known = layout.num_linear * rows
+    if penalty.is_smooth or known > NEWTON_SIZE or np.any(penalty.smooth_curvature(layout.size)):
+        return np.inf
+    left, right = penalty.slopes(np.zeros(layout.size))
+    return known + int(np.count_nonzero((left >= 0.0) | (right <= 0.0)))

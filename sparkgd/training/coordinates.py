@@ -9,7 +9,7 @@ kernels and sparse data stay as they are. With ``x' = (x - center) * scale`` eva
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -65,6 +65,11 @@ class Diagonal:
     center: Array
     scale: Array
     intercept_scale: float = 1.0
+
+    def restricted(self, columns: npt.NDArray[np.intp]) -> Diagonal:
+        """The map of the weights of some columns alone, and of the intercepts."""
+        layout = replace(self.layout, num_features=len(columns))
+        return replace(self, layout=layout, center=self.center[columns], scale=self.scale[columns])
 
     def to_raw(self, point: Array) -> Array:
         weights = self.layout.weights(point) * self.scale

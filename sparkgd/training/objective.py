@@ -13,7 +13,7 @@ from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
 from sparkgd.solvers.base import Certificate, Reply
-from sparkgd.training.coordinates import Coordinates
+from sparkgd.training.coordinates import Coordinates, Diagonal
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -82,13 +82,21 @@ class Objective:
         gradients = sums.gradient / weight[:, None] + np.array([penalty.smooth_gradient(c) for c in coefs])
         return Reply(values, self.coordinates.pull(gradients))
 
-    def hessian_reply(self, point: Array, sums: Sums) -> Reply:
-        """Reply to the Hessian sums at ``point``."""
+    def hessian_reply(self, point: Array, sums: Sums, entries: npt.NDArray[np.intp] | None = None) -> Reply:
+        """Reply to the Hessian sums at ``point``, of all entries or of some."""
         assert sums.hessian is not None and sums.weight is not None
         reply = self.gradient_reply(point[None, :], sums, sums.weight)
-        raw = sums.hessian / sums.weight[0] + np.diag(self.penalty_on_coef.smooth_curvature(self.layout.size))
+        coordinates, curvature = self.coordinates, self.penalty_on_coef.smooth_curvature(self.layout.size)
+        if entries is not None:
+            assert isinstance(coordinates, Diagonal), "only single columns can be left out"
+            columns = self.layout.columns_of(entries)
+            coordinates, known = coordinates.restricted(columns), self.layout.restricted(columns)[1]
+            curvature = known.of(curvature)
         # The map is linear: pulling the rows, then the columns, gives T^T H T.
-        hessian = self.coordinates.pull(self.coordinates.pull(raw).T)
+        hessian = coordinates.pull(coordinates.pull(sums.hessian / sums.weight[0] + np.diag(curvature)).T)
+        if entries is not None:
+            places = np.searchsorted(known.numbers, entries)
+            hessian = hessian[np.ix_(places, places)]
         return Reply(reply.values, reply.gradients, hessian=0.5 * (hessian + hessian.T))
 
     def product_reply(self, point: Array, directions: Array, sums: Sums) -> Reply:

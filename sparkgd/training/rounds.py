@@ -157,8 +157,9 @@ def _kernel(group: list[_Item]) -> Kernel:
     objective, request = group[0].objective, group[0].request
     loss, layout, to_raw = objective.loss, objective.layout, objective.coordinates.to_raw
     match request:
-        case HessianRequest(point):
-            return HessianKernel(loss, layout, to_raw(point), objective.held_out)
+        case HessianRequest(point, entries):
+            columns = None if entries is None else layout.columns_of(entries)
+            return HessianKernel(loss, layout, to_raw(point), objective.held_out, columns)
         case ProductRequest(point, directions):
             return ProductKernel(loss, layout, to_raw(point), to_raw(directions), objective.held_out)
         case EpochRequest():
@@ -185,8 +186,8 @@ def _points(item: _Item) -> Array:
 def _answers(group: list[_Item], sums: Sums) -> list[Answer]:
     objective, request = group[0].objective, group[0].request
     match request:
-        case HessianRequest(point):
-            return [_answer(objective.hessian_reply(point, sums), point[None, :], sums)]
+        case HessianRequest(point, entries):
+            return [_answer(objective.hessian_reply(point, sums, entries), point[None, :], sums)]
         case ProductRequest(point, directions):
             return [_answer(objective.product_reply(point, directions, sums), point[None, :], sums)]
         case EpochRequest(point):

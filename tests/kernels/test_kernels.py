@@ -90,6 +90,21 @@ def test_product_equals_hessian_times_directions(loss, fit_intercept, storage, h
 
 @each_loss
 @with_or_without_intercept
+@each_storage
+@pytest.mark.parametrize("columns", [[], [1], [0, 2, 4]])
+def test_hessian_of_some_columns_is_their_part_of_the_whole(loss, fit_intercept, storage, columns):
+    block = random_block(loss, offset=True)
+    layout = layout_of(loss, block, fit_intercept)
+    point, chosen = points_for(layout, 1)[0], np.array(columns, dtype=np.intp)
+    sums = HessianKernel(loss, layout, point, 1, chosen)(storage(block))
+    whole = HessianKernel(loss, layout, point, 1)(block)
+    entries = layout.restricted(chosen)[1].numbers
+    np.testing.assert_allclose(sums.hessian, whole.hessian[np.ix_(entries, entries)], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(sums.gradient, whole.gradient, rtol=1e-11, atol=1e-11)
+
+
+@each_loss
+@with_or_without_intercept
 def test_hessian_is_the_finite_difference_of_the_gradient(loss, fit_intercept):
     block = random_block(loss)
     layout = layout_of(loss, block, fit_intercept)

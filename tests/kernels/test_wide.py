@@ -83,6 +83,7 @@ def test_kernels_equal_those_over_csr(loss, fit_intercept):
         GradientKernel(loss, layout, points[:1]),
         ProductKernel(loss, layout, points[0], points[1:]),
         HessianKernel(loss, layout, points[0]),
+        HessianKernel(loss, layout, points[0], columns=np.array([0, 3, WIDTH // 2, WIDTH - 1])),
     ):
         assert_close(kernel(block).dense(), kernel(plain))
 

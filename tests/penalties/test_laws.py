@@ -190,6 +190,27 @@ def test_impossible_penalties_are_refused():
         PENALTIES["group lasso"].scaled(np.arange(1.0, SIZE + 1.0)).prox(np.ones(SIZE), 1.0)
 
 
+@every_piecewise
+@pytest.mark.parametrize("entries", [[], [4], [0, 2, 3, 5], list(range(SIZE))])
+def test_a_restricted_penalty_is_its_part_of_the_whole(name, entries):
+    penalty, chosen = PENALTIES[name], np.array(entries, dtype=np.intp)
+    part = penalty.restricted(chosen)
+    mixed = OnWeights(penalty, SIZE, Bounded(np.array([-np.inf]), np.array([0.1])))
+    mixed_part = mixed.restricted(np.append(chosen, SIZE))
+    for weights in points():
+        inside = penalty.project(weights)
+        np.testing.assert_array_equal(part.prox(weights[chosen], 0.7), penalty.prox(weights, 0.7)[chosen])
+        np.testing.assert_array_equal(
+            np.array(part.slopes(inside[chosen])), np.array(penalty.slopes(inside))[:, chosen]
+        )
+        each = [penalty.restricted(np.array([j])).rough_value(inside[[j]]) for j in range(SIZE)]
+        assert part.rough_value(inside[chosen]) == pytest.approx(sum(each[j] for j in entries), rel=1e-14)
+        whole = mixed.prox(np.append(weights, 3.0), 0.7)
+        np.testing.assert_array_equal(
+            mixed_part.prox(np.append(weights[chosen], 3.0), 0.7), whole[np.append(chosen, SIZE)]
+        )
+
+
 @every_penalty
 def test_conjugate_is_above_every_point_and_finite_within_the_share(name):
     penalty = PENALTIES[name]

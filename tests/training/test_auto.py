@@ -7,24 +7,31 @@ import pytest
 
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, MultinomialLoss
-from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, group_lasso
+from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, OnWeights, Penalty, group_lasso
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.training.auto import choose_solver
 
-ONES = np.ones(3)
-PENALTIES = {
-    "none": NoPenalty(),
-    "l1": ElasticNet(ONES, ONES),
-    "bounds": Bounded(-ONES, ONES),
-    "groups": group_lasso(1.0, np.array([0, 0, 1]), ONES),
-}
+
+def penalty_of(name: str, columns: int) -> Penalty:
+    ones = np.ones(columns)
+    return {
+        "none": NoPenalty(),
+        "l1": ElasticNet(ones, 0.0 * ones),
+        "elastic net": ElasticNet(ones, ones),
+        "bounds": Bounded(-ones, ones),
+        "groups": group_lasso(1.0, np.arange(columns) // 2, ones),
+    }[name]
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+def on_weights(name: str, columns: int) -> Penalty:
+    return OnWeights(penalty_of(name, columns), columns)
+
+
+@pytest.mark.parametrize("penalty", ["none", "l1", "elastic net", "bounds", "groups"])
 @pytest.mark.parametrize("columns", [3, 100_000])
 def test_the_choice_is_never_refused_and_has_a_reason(penalty, columns):
-    choice = choose_solver(LogisticLoss(), PENALTIES[penalty], CoefLayout(columns), 1000)
-    assert SOLVERS[choice.name].refusal(LogisticLoss(), PENALTIES[penalty]) is None
+    choice = choose_solver(LogisticLoss(), on_weights(penalty, columns), CoefLayout(columns), 1000)
+    assert SOLVERS[choice.name].refusal(LogisticLoss(), on_weights(penalty, columns)) is None
     assert choice.reason
 
 
@@ -35,12 +42,16 @@ def test_the_choice_is_never_refused_and_has_a_reason(penalty, columns):
         ("l1", 100, 10**6, "newton"),
         ("none", 50_000, 10**4, "l-bfgs"),
         ("l1", 50_000, 10**4, "owlqn"),
+        ("l1", 50_000, 500, "newton"),
+        ("elastic net", 50_000, 500, "owlqn"),
+        ("bounds", 50_000, 500, "owlqn"),
+        ("none", 50_000, 500, "l-bfgs"),
         ("none", 1000, 10**8, "l-bfgs"),
         ("groups", 3, 10**6, "nesterov"),
     ],
 )
 def test_newton_while_its_hessian_is_cheap(penalty, columns, rows, expected):
-    assert choose_solver(LogisticLoss(), PENALTIES[penalty], CoefLayout(columns), rows).name == expected
+    assert choose_solver(LogisticLoss(), on_weights(penalty, columns), CoefLayout(columns), rows).name == expected
 
 
 def test_outputs_count_for_the_hessian():
