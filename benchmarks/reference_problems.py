@@ -20,7 +20,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.session import local_session
-from sparkgd.data.ingest import ingest
+from sparkgd.data.ingest import SAMPLE_BYTES, ingest
+from sparkgd.data.packed import sample_of
 from sparkgd.data.statistics import Statistics, merge, statistics_of
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
@@ -28,9 +29,11 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredHingeLoss, SquaredLoss
+from sparkgd.ml.session import DRIVER_BYTES, pilot_of
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import train
+from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
 from sparkgd.training.setup import TrainingSpec, prepare
 from sparkgd.training.stopping import Stopping
@@ -85,10 +88,21 @@ def spec_of(problem: Problem, statistics: Statistics, solver: str) -> TrainingSp
     )
 
 
-def cluster_engine(spark: SparkSession, blocks: list[Block]) -> ClusterEngine:
+def on_cluster(spark: SparkSession, blocks: list[Block]) -> tuple[Engine, Pilot | None]:
     """The same rows, packed by Spark."""
     frames = [spark.createDataFrame(_table(block)) for block in blocks]
-    return ClusterEngine(ingest(reduce(DataFrame.union, frames), "float64", -1))
+    packed = ingest(reduce(DataFrame.union, frames), "float64", -1)
+    return ClusterEngine(packed), pilot_of(packed)
+
+
+def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
+    """The rows as they are, with a sample of the size that ingest takes."""
+    size = sum(block.label.nbytes + block.features.stored * 12 for block in blocks)
+    engine = DriverEngine(blocks)
+    if size <= DRIVER_BYTES:
+        return engine, None
+    sample = [sample_of(block, SAMPLE_BYTES / size) for block in blocks]
+    return engine, Pilot(DriverEngine(sample), sum(block.rows for block in sample))
 
 
 def _table(block: Block) -> pa.Table:
@@ -107,10 +121,12 @@ def _table(block: Block) -> pa.Table:
     return pa.table({"features": columns[0], "indices": columns[1], "size": size, "label": pa.array(block.label)})
 
 
-def row_of(problem: Problem, solver: str, engine: Engine, statistics: Statistics, count: int) -> str:
+def row_of(
+    problem: Problem, solver: str, engine: Engine, pilot: Pilot | None, statistics: Statistics, count: int
+) -> str:
     began = time.perf_counter()
     try:
-        prepared = prepare(spec_of(problem, statistics, solver), statistics, count, engine)
+        prepared = prepare(spec_of(problem, statistics, solver), statistics, count, engine, pilot)
     except IncompatibleError as error:
         return f"| {problem.id} | {solver} | - | - | - | refused: {str(error).split(': ')[1]} |"
     outcome = train(engine, [prepared.task])[0]
@@ -129,10 +145,10 @@ def rows(solvers: list[str], only: list[str] | None, skip: list[str], spark: Spa
         problems = list(group)
         blocks = blocks_of(problems[0])
         statistics = merge([part for block in blocks for part in statistics_of(block).values()])
-        engine = DriverEngine(blocks) if spark is None else cluster_engine(spark, blocks)
+        engine, pilot = in_process(blocks) if spark is None else on_cluster(spark, blocks)
         for problem in problems:
             for solver in solvers:
-                yield row_of(problem, solver, engine, statistics, sum(block.rows for block in blocks))
+                yield row_of(problem, solver, engine, pilot, statistics, sum(block.rows for block in blocks))
         engine.close()
 
 

@@ -233,7 +233,7 @@ def _inspector(
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
             else:
-                is_sampled = shipped is None and block.rows and block.features.columns is None
+                is_sampled = block.rows > 0 and block.features.columns is None
                 sample = sample_of(block, sample_bytes / handle.num_bytes) if is_sampled else None
                 yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns, sample=sample)
 

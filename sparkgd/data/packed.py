@@ -30,8 +30,8 @@ class PackedPartition:
     kept_back : int
         Bytes of the statistics, if they were too large to be shipped; there are none then.
     sample : Block or None
-        Evenly spaced rows of a block that is not shipped, their weights raised to stand for all; None for one of very
-        many columns, of which a sample would tell too little.
+        Evenly spaced rows, their weights raised to stand for all; None for a block of very many columns, of which a
+        sample would tell too little.
     """
 
     handle: BlockHandle

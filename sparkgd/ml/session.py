@@ -22,7 +22,7 @@ from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
-from sparkgd.training.pilot import Pilot, split_sample
+from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
 
 DRIVER_BYTES = 32 << 20
@@ -150,7 +150,7 @@ def training_data(
         yield TrainingData(
             engine,
             where,
-            _pilot(packed, depth, weights),
+            pilot_of(packed, depth, weights),
             statistics,
             merge(list(groups.values())).label,
             packed.rows,
@@ -184,12 +184,12 @@ def _open_engine(
     return engine, "driver"
 
 
-def _pilot(packed: Packed, depth: int, weights: Array | None) -> Pilot | None:
+def pilot_of(packed: Packed, depth: int = 2, weights: Array | None = None) -> Pilot | None:
+    """The sample of the rows that ingest took, if there are many more; ``weights`` is the factor of each label's."""
     sample = packed.sample()
     if packed.num_bytes <= DRIVER_BYTES or not sample:
         return None
-    seen, unseen = (DriverEngine(blocks, depth, weights) for blocks in split_sample(sample))
-    return Pilot(seen, unseen, sum(block.rows for block in sample))
+    return Pilot(DriverEngine(sample, depth, weights), sum(block.rows for block in sample))
 
 
 def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionStat]:

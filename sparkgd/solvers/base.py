@@ -225,6 +225,9 @@ class Solver(ABC, Generic[StateT]):
     judges_itself: bool = False
     """Whether it sets its own ending on convergence, so that no other test applies."""
 
+    restart_excess: float = 1.0
+    """Share by which another objective may be above that of a state for `restart` from it to be better than `start`."""
+
     @abstractmethod
     def start(self, point: Array) -> StateT:
         """State before the first round."""

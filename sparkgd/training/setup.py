@@ -130,7 +130,7 @@ def prepare(
     if ridge is not None and choice.name == "l-bfgs" and spec.loss.has_curvature and has_few_rows(layout, rows):
         return _from_row_space(prepared, ridge, context, engine)
     if pilot is not None and _wants_pilot(spec, choice, layout, pilot):
-        return _from_pilot(prepared, pilot, context)
+        return _from_pilot(prepared, pilot, context, engine)
     return prepared
 
 
@@ -143,16 +143,18 @@ def _from_row_space(prepared: Prepared, ridge: Diagonal, context: SolverContext,
     return Prepared(replace(prepared.task, start=start), replace(prepared.choice, reason=reason), seconds)
 
 
-def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Prepared:
+def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext, engine: Engine) -> Prepared:
     """The task started where the pilot ends, if that is any good."""
+    began = time.perf_counter()
     task, choice = prepared.task, prepared.choice
     rough = replace(context, settings=replace(context.settings, tol=pilot.tol))
     stopping = Stopping(task.stopping.max_iterations, pilot.tol, task.stopping.max_seconds)
-    state = pilot.solve(replace(task, solver=build_solver(choice.name, rough), stopping=stopping))
-    if state is None:
-        return prepared
-    reason = f"{choice.reason}; it starts from a pilot on {pilot.rows} rows"
-    return Prepared(replace(task, resumed=state), replace(choice, reason=reason), prepared.seconds)
+    sampled = replace(task, solver=build_solver(choice.name, rough), stopping=stopping)
+    state = pilot.solve(sampled, engine)
+    seconds = [*prepared.seconds, time.perf_counter() - began]
+    result = "it starts from" if state is not None else "nothing was learned from"
+    reason = f"{choice.reason}; {result} a pilot on {pilot.rows} rows"
+    return Prepared(replace(task, resumed=state), replace(choice, reason=reason), seconds)
 
 
 def _ridge(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> Diagonal | None:

@@ -18,7 +18,7 @@ from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import Outcome, train
-from sparkgd.training.pilot import Pilot, split_sample
+from sparkgd.training.pilot import Pilot
 from sparkgd.training.setup import Prepared, TrainingSpec, prepare
 from sparkgd.training.stopping import Stopping
 
@@ -40,8 +40,7 @@ def blocks_for(loss: Loss) -> list[Block]:
 
 def pilot_of(blocks: list[Block], share: float) -> Pilot:
     sample = [sample_of(block, share) for block in blocks]
-    seen, unseen = (DriverEngine(part) for part in split_sample(sample))
-    return Pilot(seen, unseen, sum(block.rows for block in sample))
+    return Pilot(DriverEngine(sample), sum(block.rows for block in sample))
 
 
 def prepared(loss: Loss, blocks: list[Block], pilot: Pilot | None, solver: str = "auto", l1: float = 0.0) -> Prepared:
@@ -72,7 +71,7 @@ def test_the_result_is_that_of_a_fit_without_pilot_in_fewer_rounds(name, l1):
 def test_the_choice_says_that_there_was_a_pilot():
     blocks = blocks_for(LOSSES["logistic"])
     reason = prepared(LOSSES["logistic"], blocks, pilot_of(blocks, 0.2)).choice.reason
-    assert "pilot on 1200 rows" in reason
+    assert "it starts from a pilot on 1200 rows" in reason
 
 
 @pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
@@ -94,13 +93,11 @@ def test_no_pilot_on_fewer_rows_than_coefs():
 
 
 def test_a_pilot_that_learned_its_sample_by_heart_is_dropped():
-    random = np.random.default_rng(0)
-    features = random.standard_normal((ROWS, COLUMNS))
-    block = Block(DenseFeatures(features), (features[:, 0] > 0).astype(float), np.ones(ROWS))
-    other = replace(block, label=1.0 - block.label)
-    pilot = Pilot(DriverEngine([sample_of(block, 0.1)]), DriverEngine([sample_of(other, 0.1)]), 600)
-    task = prepared(LOSSES["logistic"], [block], None).task
-    assert pilot.solve(task) is None
+    loss, blocks = LOSSES["logistic"], blocks_for(LOSSES["logistic"])
+    others = [replace(block, label=1.0 - block.label) for block in blocks]
+    found = prepared(loss, blocks, pilot_of(others, 0.2))
+    assert found.task.resumed is None
+    assert "nothing was learned from a pilot on 1200 rows" in found.choice.reason
 
 
 def test_the_sample_stands_for_all_rows():
@@ -111,11 +108,3 @@ def test_the_sample_stands_for_all_rows():
     assert sample_of(block, 1.0).rows == pytest.approx(block.rows / 4, abs=1)
     one = block.take(np.array([7]))
     assert sample_of(one, 0.01).rows == 1
-
-
-def test_the_parts_of_a_sample_are_all_of_it():
-    block = blocks_for(LOSSES["squared"])[0]
-    seen, unseen = split_sample([block])
-    rows = np.concatenate([seen[0].label, unseen[0].label])
-    np.testing.assert_array_equal(np.sort(rows), np.sort(block.label))
-    assert 4 * unseen[0].rows == seen[0].rows
