@@ -52,9 +52,13 @@ class HessianKernel:
         if self.columns is not None:
             layout = replace(layout, num_features=len(self.columns))
         first, second = np.triu_indices(outputs)
-        grams, scan = grams_of(block, len(first), layout.num_features), _at_point(self).scan()
+        gradient, entries = _at_point(self), None
+        if block.features.columns is not None:
+            inside, entries = self.layout.restricted(block.features.columns)
+            gradient = replace(gradient, layout=inside, points=entries.of(gradient.points))
+        grams, scan = grams_of(block, len(first), layout.num_features), gradient.scan()
         for chunk in block.chunks():
-            raw = scan.add(chunk)[:, 0]
+            raw = scan.add(chunk.narrow())[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
             if self.columns is not None:
                 chunk = chunk.among(self.columns)
@@ -62,7 +66,7 @@ class HessianKernel:
         totals = grams.totals()
         hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
         hessian[first, second] = totals
-        return scan.sums() + Sums(hessian=_in_coef_order(hessian, layout))
+        return replace(scan.sums(), entries=entries) + Sums(hessian=_in_coef_order(hessian, layout))
 
 
 def _curved(chunk: Block, weights: Array) -> tuple[Block, Array]:

@@ -34,7 +34,8 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     L-BFGS needs 10 to 100 rounds, each at the price of reading the data. A loss with kinks is smoothed, which gives it
     a curvature and takes 20 to 50 rounds of Newton. Groups of weights leave only the methods that need no more than a
     prox. Under L1 alone no more weights than there are rows need be nonzero (Tibshirani, 2013: The lasso problem and
-    uniqueness), and Newton sums no more of the Hessian than these need.
+    uniqueness), and Newton sums no more of the Hessian than these need; with many rows the first gradient decides (see
+    `sparkgd.training.first_gradient`).
     """
     if not penalty.is_piecewise:
         return Choice("nesterov", "the penalty ties weights together in groups: only methods by its prox apply")

@@ -18,8 +18,9 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
 from sparkgd.solvers.registry import SOLVERS, Scaling, SolverContext, SolverSettings, build_solver, working_solvers
-from sparkgd.training.auto import Choice, choose_solver
+from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver
 from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
+from sparkgd.training.first_gradient import moving_coefs
 from sparkgd.training.loop import Task
 from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
@@ -126,12 +127,26 @@ def prepare(
     prepared = Prepared(task, choice, seconds)
     if spec.solver.name != "auto" or spec.start is not None:
         return prepared
+    if choice.name == "owlqn" and spec.loss.has_curvature and layout.size > NEWTON_SIZE:  # else it sums all columns
+        prepared = _with_few_weights(prepared, context, engine)
     ridge = _ridge(spec, penalty, layout, statistics)
     if ridge is not None and choice.name == "l-bfgs" and spec.loss.has_curvature and has_few_rows(layout, rows):
         return _from_row_space(prepared, ridge, context, engine)
-    if pilot is not None and _wants_pilot(spec, choice, layout, pilot):
+    if pilot is not None and _wants_pilot(spec, prepared.choice, layout, pilot):
         return _from_pilot(prepared, pilot, context, engine)
     return prepared
+
+
+def _with_few_weights(prepared: Prepared, context: SolverContext, engine: Engine) -> Prepared:
+    """Newton's method in place of OWL-QN, which has the same coordinates, where few weights will not be zero."""
+    began = time.perf_counter()
+    moving = moving_coefs(prepared.task, engine)
+    prepared = replace(prepared, seconds=[*prepared.seconds, time.perf_counter() - began])
+    if moving > NEWTON_SIZE or context.rows * moving**2 > NEWTON_WORK:
+        return prepared
+    task = replace(prepared.task, solver=build_solver("newton", context))
+    choice = Choice("newton", f"the first gradient moves {moving} coefs: only these need a Hessian")
+    return replace(prepared, task=task, choice=choice)
 
 
 def _from_row_space(prepared: Prepared, ridge: Diagonal, context: SolverContext, engine: Engine) -> Prepared:

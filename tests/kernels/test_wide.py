@@ -100,6 +100,10 @@ def test_gradients_are_as_long_as_the_touched_columns():
     block, _ = wide_block()
     sums = GradientKernel(LogisticLoss(), CoefLayout(WIDTH), np.zeros((2, WIDTH + 1)))(block)
     assert sums.gradient.shape == (2, 5 + 1)
+    some = HessianKernel(LogisticLoss(), CoefLayout(WIDTH), np.zeros(WIDTH + 1), columns=np.array([0, WIDTH - 1]))(
+        block
+    )
+    assert (some.gradient.shape, some.hessian.shape) == ((1, 5 + 1), (3, 3))
 
 
 def gradient_sums(columns: int) -> list[Sums]:
