@@ -15,8 +15,8 @@ WINDOW = 10
 OBJECTIVE_FACTOR = 0.02
 """The objective's tolerance is this fraction of ``tol``: how far it still has to fall is only extrapolated."""
 
-GAP_FACTOR = 1e-3
-"""An estimated gap's tolerance is this fraction of ``tol``: where one is known, digits are cheap, and it may err."""
+GAP_FACTOR = 1e-6
+"""An estimated gap's tolerance is this fraction of ``tol``: about what the gradient test asks for."""
 
 NEGLIGIBLE = 1e-8
 """Share of its first value below which an objective is not told from zero."""
@@ -31,7 +31,7 @@ class Stopping:
     - residual (gradient norm, in coordinates where the Hessian is about 1) <= ``tol * sqrt(|F|)``, or for an F near
       zero ``tol * sqrt(1e-8 |F_0|)``. Both sides scale alike when labels and predictions are multiplied by a constant.
       A gap known to exceed ``tol * |F|`` overrules it;
-    - the solver's estimate of the gap <= ``0.001 * tol * |F|``;
+    - the solver's estimate of the gap <= ``1e-6 * tol * |F|``;
     - F has at most ``0.02 * tol * |F|`` left to fall. If it fell by a, then by b in the last two windows of 10
       iterations, a geometric series leaves ``b^2 / (a - b)``; no less than b is believed.
 

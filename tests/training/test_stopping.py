@@ -54,8 +54,8 @@ def test_a_known_gap_overrules_a_small_gradient():
 
 
 def test_gap():
-    assert status(state=replace(STATE, gap=0.9e-7)) is Status.CONVERGED
-    assert status(state=replace(STATE, gap=1.1e-7)) is None
+    assert status(state=replace(STATE, gap=0.9e-10)) is Status.CONVERGED
+    assert status(state=replace(STATE, gap=1.1e-10)) is None
 
 
 def falling(rate, left, count=60):
