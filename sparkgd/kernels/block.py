@@ -69,6 +69,12 @@ class Block:
         """The block of some columns, ascending."""
         return replace(self, features=self.features.among(columns))
 
+    def training_weight(self, held_out: int) -> Array:
+        """Sample weights (n,), zero for the rows of fold ``held_out``; -1 holds none out."""
+        if self.fold is None or held_out < 0:
+            return self.weight
+        return np.where(self.fold == held_out, 0.0, self.weight)
+
     def reweighted(self, class_weights: Array) -> Block:
         """The block with each weight multiplied by that of the row's label, an index into ``class_weights``."""
         return replace(self, weight=self.weight * class_weights[self.label.astype(np.intp)])

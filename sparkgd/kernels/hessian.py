@@ -17,12 +17,6 @@ from sparkgd.losses.base import Loss
 Array = npt.NDArray[np.float64]
 
 
-def _row_weights(chunk: Block, held_out: int) -> Array:
-    if chunk.fold is None or held_out < 0:
-        return chunk.weight
-    return np.where(chunk.fold == held_out, 0.0, chunk.weight)
-
-
 @dataclass(frozen=True)
 class HessianKernel:
     """Loss, gradient and Hessian sums at one point.
@@ -62,7 +56,7 @@ class HessianKernel:
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
             if self.columns is not None:
                 chunk = chunk.among(self.columns)
-            grams.add(*_curved(chunk, curvature[:, first, second] * _row_weights(chunk, self.held_out)[:, None]))
+            grams.add(*_curved(chunk, curvature[:, first, second] * chunk.training_weight(self.held_out)[:, None]))
         totals = grams.totals()
         hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
         hessian[first, second] = totals
@@ -121,7 +115,7 @@ class ProductKernel:
         for chunk in block.chunks():
             raw = scan.add(chunk)[:, 0]
             curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
-            curvature = curvature * _row_weights(chunk, self.held_out)[:, None, None]
+            curvature = curvature * chunk.training_weight(self.held_out)[:, None, None]
             change = (chunk.features.dot(weights) + shift).reshape(chunk.rows, count, outputs)
             multipliers = np.einsum("rkl,rql->rqk", curvature, change).reshape(chunk.rows, -1)
             weights_product += chunk.features.transpose_dot(multipliers)
@@ -141,7 +135,7 @@ class GramKernel:
     def __call__(self, block: Block) -> Sums:
         gram = np.zeros((len(self.center), len(self.center)))
         for chunk in block.dense_chunks():
-            root = np.sqrt(_row_weights(chunk, self.held_out))
+            root = np.sqrt(chunk.training_weight(self.held_out))
             values = (chunk.features.dense() - self.center) * self.scale * root[:, None]
             gram += values.T @ values
         return Sums(hessian=gram)

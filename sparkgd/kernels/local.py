@@ -115,9 +115,7 @@ class EpochKernel:
     held_out: int = -1
 
     def __call__(self, block: Block) -> Sums:
-        weight = np.asarray(block.weight)
-        if block.fold is not None and self.held_out >= 0:
-            weight = np.where(block.fold == self.held_out, 0.0, weight)
+        weight = np.asarray(block.training_weight(self.held_out))
         rows = np.flatnonzero(weight > 0.0).astype(np.int64)
         if len(rows) == 0:
             return Sums()

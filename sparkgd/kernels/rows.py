@@ -31,8 +31,7 @@ class RowsKernel:
 
     def __call__(self, block: Block) -> Sums:
         offset = np.zeros(block.rows) if block.offset is None else block.offset
-        weight = block.weight if block.fold is None else np.where(block.fold == self.held_out, 0.0, block.weight)
-        columns = np.vstack([block.features.dense().T, block.label, weight, offset])
+        columns = np.vstack([block.features.dense().T, block.label, block.training_weight(self.held_out), offset])
         numbers = np.arange(block.first_row, block.first_row + block.rows)
         return Sums(rows=columns, entries=Entries(numbers, self.count))
 

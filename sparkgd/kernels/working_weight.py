@@ -41,6 +41,5 @@ class WorkingWeightKernel:
         for chunk in block.chunks():
             raw = chunk.features.dot(weights) + self.layout.intercepts(self.point)
             add_offset(raw, chunk, self.layout)
-            used = chunk.weight if chunk.fold is None else np.where(chunk.fold == self.held_out, 0.0, chunk.weight)
-            total += float(used @ self.information(raw[:, 0]))
+            total += float(chunk.training_weight(self.held_out) @ self.information(raw[:, 0]))
         return Sums(weight=np.array([total]))

@@ -57,8 +57,8 @@ class Update(ABC):
 
 
 @dataclass(frozen=True)
-class Momentum(Update):
-    """``velocity <- momentum * velocity - step_size * g``; the move is the velocity (heavy ball; Polyak, 1964)."""
+class Velocity(Update):
+    """``velocity <- momentum * velocity - step_size * g``, from which a subclass makes the move."""
 
     momentum: float = 0.0
 
@@ -69,6 +69,11 @@ class Momentum(Update):
     def learn(self, memory: Array, gradient: Array, step_size: float) -> Array:
         return -step_size * gradient[None, :] + self.momentum * memory
 
+
+@dataclass(frozen=True)
+class Momentum(Velocity):
+    """The move is the velocity (heavy ball; Polyak, 1964)."""
+
     def move(self, memory: Array, gradient: Array, step_size: float, step: int) -> Array:
         return np.asarray(memory[0])
 
@@ -77,20 +82,13 @@ class Momentum(Update):
 
 
 @dataclass(frozen=True)
-class NesterovMomentum(Update):
+class NesterovMomentum(Velocity):
     """The velocity of `Momentum`, and the move looks one step ahead of it (Sutskever et al., 2013).
 
     ``move = momentum * velocity - step_size * g`` with the new velocity.
     """
 
     momentum: float = 0.9
-
-    @property
-    def gain(self) -> float:
-        return 1.0 / (1.0 - self.momentum)
-
-    def learn(self, memory: Array, gradient: Array, step_size: float) -> Array:
-        return -step_size * gradient[None, :] + self.momentum * memory
 
     def move(self, memory: Array, gradient: Array, step_size: float, step: int) -> Array:
         return np.asarray(self.momentum * memory[0] - step_size * gradient)

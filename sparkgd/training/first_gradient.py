@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparkgd.solvers.base import GradientRequest
 from sparkgd.solvers.pieces import free_entries, steepest_descent
 from sparkgd.training.loop import Task
-from sparkgd.training.rounds import Engine, Question, run_round
+from sparkgd.training.rounds import Engine
 
 
 def moving_coefs(task: Task, engine: Engine) -> int:
@@ -19,6 +18,5 @@ def moving_coefs(task: Task, engine: Engine) -> int:
     """
     objective = task.objective
     point, penalty = objective.point(task.start), objective.solver_penalty
-    question = Question(objective, GradientRequest(point[None, :]), task.weight_sum)
-    gradient = run_round(engine, [question], f"{task.name}: first gradient")[0].reply.gradients[0]
+    gradient = task.gradient_at(point, engine, "first gradient").gradients[0]
     return int(np.count_nonzero(free_entries(penalty, point, steepest_descent(penalty, point, gradient))))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.solvers.base import Ending, GradientRequest, Solver, State, Status
+from sparkgd.solvers.base import Ending, GradientRequest, Reply, Solver, State, Status
 from sparkgd.training.objective import Objective
 from sparkgd.training.rounds import Answer, Engine, Question, run_round
 from sparkgd.training.stopping import Stopping
@@ -79,6 +79,11 @@ class Task:
     weight_sum: float
     name: str = "fit"
     resumed: State | None = None
+
+    def gradient_at(self, point: Array, engine: Engine, what: str) -> Reply:
+        """Value and gradient at a point, by a round of its own; ``what`` describes it to whoever watches jobs."""
+        question = Question(self.objective, GradientRequest(point[None, :]), self.weight_sum)
+        return run_round(engine, [question], f"{self.name}: {what}")[0].reply
 
 
 @dataclass(frozen=True)

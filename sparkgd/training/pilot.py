@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkgd.solvers.base import GradientRequest, State, Status
+from sparkgd.solvers.base import State, Status
 from sparkgd.training.loop import Task, train
-from sparkgd.training.rounds import Engine, Question, run_round
+from sparkgd.training.rounds import Engine
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class Pilot:
         if outcome.ending.status is Status.DIVERGED:
             return None
         point = outcome.state.point
-        request = GradientRequest(point[None, :])
-        answer = run_round(engine, [Question(task.objective, request, task.weight_sum)], f"{task.name}: pilot")[0]
-        found = task.objective.total(float(answer.reply.values[0]), point)
+        found = task.objective.total(float(task.gradient_at(point, engine, "pilot").values[0]), point)
         limit = (1.0 + task.solver.restart_excess) * outcome.objectives[-1]
         return outcome.state if found <= limit else None
