@@ -35,7 +35,8 @@ from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
-from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.setup import prepare
+from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
 

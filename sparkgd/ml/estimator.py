@@ -30,7 +30,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Callback, Outcome, Task, train
 from sparkgd.training.progress import ProgressLine
-from sparkgd.training.setup import Prepared, TrainingSpec, prepare
+from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 ModelT = TypeVar("ModelT", bound=Model)

@@ -45,7 +45,7 @@ class TrainingSummary:
         self.status: str = outcome.ending.status.value
         self.statusReason: str = outcome.ending.reason
         self.solver: str = prepared.choice.name
-        self.solverReason: str = prepared.choice.reason
+        self.solverReason: str = prepared.reason(outcome)
         self.execution: str = data.execution
         self.totalIterations: int = outcome.iterations
         self.objectiveHistory: list[float] = outcome.objectives

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -29,7 +28,9 @@ from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome
-from sparkgd.training.setup import Prepared, TrainingSpec, prepare
+from sparkgd.training.rounds import TimedEngine
+from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.spec import TrainingSpec
 
 Array = npt.NDArray[np.float64]
 
@@ -168,10 +169,10 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
 
     def _working_weight(self, prepared: Prepared, outcome: Outcome, chosen: FamilyAndLink, data: TrainingData) -> float:
         """Mean working weight of a row at the end of a fit; one round."""
-        began = time.perf_counter()
+        engine = TimedEngine(data.engine)
         kernel = WorkingWeightKernel(chosen.information, prepared.task.objective.layout, outcome.coef, data.held_out)
-        sums = data.engine.round([kernel], f"{type(self).__name__}: working weights")[0]
-        prepared.seconds.append(time.perf_counter() - began)
+        sums = engine.round([kernel], f"{type(self).__name__}: working weights")[0]
+        prepared.seconds.extend(engine.seconds)
         assert sums.weight is not None
         return float(sums.weight[0]) / data.statistics.weight
 

@@ -54,6 +54,22 @@ Callback: TypeAlias = Callable[[Record], object]
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """Where another training of a model ended, for a task to go on from.
+
+    Attributes
+    ----------
+    state : State
+        Of the same solver on a similar objective.
+    limit : float
+        Objective above which the state is dropped: the task's own starting point promises more.
+    """
+
+    state: State
+    limit: float
+
+
+@dataclass(frozen=True)
 class Task:
     """One model to train.
 
@@ -68,8 +84,8 @@ class Task:
         Of the rows trained on.
     name : str
         Of the fit, for job descriptions.
-    resumed : State or None
-        Of the same solver on a similar objective: where to start instead of ``start``.
+    resumed : Resumption or None
+        Where to start instead of ``start``.
     """
 
     objective: Objective
@@ -78,7 +94,7 @@ class Task:
     start: Array
     weight_sum: float
     name: str = "fit"
-    resumed: State | None = None
+    resumed: Resumption | None = None
 
     def gradient_at(self, point: Array, engine: Engine, what: str) -> Reply:
         """Value and gradient at a point, by a round of its own; ``what`` describes it to whoever watches jobs."""
@@ -102,6 +118,8 @@ class Outcome:
     iterations : int
     state : State
         Of the solver, at its end.
+    is_resumed : bool
+        Whether it went on from the task's ``resumed``.
     duality_gap : float
         A proven bound of the objective above its minimum; infinite where the solver has none.
     """
@@ -114,6 +132,7 @@ class Outcome:
     seconds: list[float]
     iterations: int
     state: State
+    is_resumed: bool = False
     duality_gap: float = np.inf
 
 
@@ -124,6 +143,7 @@ class _Run:
     task: Task
     state: State
     coef: Array
+    is_resumed: bool = False
     objectives: list[float] = field(default_factory=list)
     gradient_norms: list[float] = field(default_factory=list)
     held_out_losses: list[float] = field(default_factory=list)
@@ -142,9 +162,23 @@ class _Run:
         before = self.state
         self.state = self.task.solver.tell(before, answer.reply)
         self.seconds.append(seconds)
-        if self.state.iteration > before.iteration:
+        if self._promised_too_much():
+            self._begin_at(self.task.start)
+        elif self.state.iteration > before.iteration:
             # A stochastic solver's values are those of its batch at the point that it left.
             self._completed_iteration(answer, before.point if self.task.solver.is_stochastic else self.state.point)
+
+    def _promised_too_much(self) -> bool:
+        """Whether the state that the run goes on from turns out to be worse than where it would have begun."""
+        resumed = self.task.resumed
+        if resumed is None or not self.is_resumed or self.objectives:
+            return False
+        return not self.task.objective.total(self.state.value, self.state.point) <= resumed.limit
+
+    def _begin_at(self, coef: Array) -> None:
+        objective, solver = self.task.objective, self.task.solver
+        self.state, self.is_resumed = solver.start(objective.point(coef)), False
+        self.coef = objective.raw_coef(self.state.point)
 
     def _completed_iteration(self, answer: Answer, evaluated: Array) -> None:
         state, task = self.state, self.task
@@ -216,7 +250,7 @@ class _Run:
         assert ending is not None
         return Outcome(
             self.coef, ending, self.objectives, self.gradient_norms, self.held_out_losses, self.seconds,
-            max(self.state.iteration, 0), self.state, self.state.duality_gap,
+            max(self.state.iteration, 0), self.state, self.is_resumed, self.state.duality_gap,
         )  # fmt: skip
 
 
@@ -271,10 +305,10 @@ def _start(task: Task) -> _Run:
     if task.resumed is None:
         state = task.solver.start(task.objective.point(task.start))
     else:
-        state = task.solver.restart(task.resumed)
+        state = task.solver.restart(task.resumed.state)
     if state.iteration >= task.stopping.max_iterations:  # of a stochastic solver, whose first round is a step
         state = replace(state, ending=task.stopping.check(state, [], [], 0.0, True))
-    return _Run(task, state, task.objective.raw_coef(state.point))
+    return _Run(task, state, task.objective.raw_coef(state.point), task.resumed is not None)
 
 
 def _description(active: Sequence[_Run]) -> str:

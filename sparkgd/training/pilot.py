@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkgd.solvers.base import State, Status
-from sparkgd.training.loop import Task, train
+from sparkgd.solvers.base import Status
+from sparkgd.training.loop import Resumption, Task, train
 from sparkgd.training.rounds import Engine
 
 
@@ -29,12 +29,12 @@ class Pilot:
     rows: int
     tol: float = 1e-3
 
-    def solve(self, task: Task, engine: Engine) -> State | None:
-        """Where the solver ends on the sample; None if that means little for all rows, over which ``engine`` is."""
+    def solve(self, task: Task) -> Resumption | None:
+        """Where the solver ends on the sample; None if it diverged there.
+
+        A pilot that learned its sample by heart tells nothing of other rows: the first round over all rows shows.
+        """
         outcome = train(self.engine, [task])[0]
         if outcome.ending.status is Status.DIVERGED:
             return None
-        point = outcome.state.point
-        found = task.objective.total(float(task.gradient_at(point, engine, "pilot").values[0]), point)
-        limit = (1.0 + task.solver.restart_excess) * outcome.objectives[-1]
-        return outcome.state if found <= limit else None
+        return Resumption(outcome.state, (1.0 + task.solver.restart_excess) * outcome.objectives[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, TypeAlias
@@ -44,6 +45,25 @@ class Engine(Protocol):
     def close(self) -> None:
         """Drop everything that the engine keeps on executors and disks."""
         ...
+
+
+class TimedEngine:
+    """An engine that notes the seconds of each of its rounds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.seconds: list[float] = []
+
+    def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
+        """See `Engine`."""
+        began = time.perf_counter()
+        sums = self._engine.round(kernels, description)
+        self.seconds.append(time.perf_counter() - began)
+        return sums
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
 
 
 Part: TypeAlias = GradientRequest | HessianRequest | ProductRequest | EpochRequest | CertificateRequest

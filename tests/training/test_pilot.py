@@ -19,7 +19,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.pilot import Pilot
-from sparkgd.training.setup import Prepared, TrainingSpec, prepare
+from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 ROWS, COLUMNS = 6000, 8
@@ -70,8 +71,10 @@ def test_the_result_is_that_of_a_fit_without_pilot_in_fewer_rounds(name, l1):
 
 def test_the_choice_says_that_there_was_a_pilot():
     blocks = blocks_for(LOSSES["logistic"])
-    reason = prepared(LOSSES["logistic"], blocks, pilot_of(blocks, 0.2)).choice.reason
-    assert "it starts from a pilot on 1200 rows" in reason
+    ready = prepared(LOSSES["logistic"], blocks, pilot_of(blocks, 0.2))
+    outcome = train(DriverEngine(blocks), [ready.task])[0]
+    assert outcome.is_resumed
+    assert "it starts from a pilot on 1200 rows" in ready.reason(outcome)
 
 
 @pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
@@ -95,9 +98,13 @@ def test_no_pilot_on_fewer_rows_than_coefs():
 def test_a_pilot_that_learned_its_sample_by_heart_is_dropped():
     loss, blocks = LOSSES["logistic"], blocks_for(LOSSES["logistic"])
     others = [replace(block, label=1.0 - block.label) for block in blocks]
-    found = prepared(loss, blocks, pilot_of(others, 0.2))
-    assert found.task.resumed is None
-    assert "nothing was learned from a pilot on 1200 rows" in found.choice.reason
+    found, plain = prepared(loss, blocks, pilot_of(others, 0.2)), fit(loss, blocks, None)
+    outcome = train(DriverEngine(blocks), [found.task])[0]
+    assert not outcome.is_resumed
+    assert "nothing was learned from a pilot on 1200 rows" in found.reason(outcome)
+    assert outcome.objectives == plain.objectives, "from its first value on it is a fit without pilot"
+    assert len(outcome.seconds) == len(plain.seconds) + 1, "the round that showed it"
+    assert np.array_equal(outcome.coef, plain.coef)
 
 
 def test_the_sample_stands_for_all_rows():

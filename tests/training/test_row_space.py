@@ -14,7 +14,8 @@ from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import train
-from sparkgd.training.setup import Prepared, TrainingSpec, prepare
+from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import as_csr, labels_for, split
 from tests.support.local import LocalFit
@@ -51,7 +52,7 @@ def test_the_first_evaluation_finds_it_converged(loss, fit_intercept, standardiz
     blocks = split(wide_block(loss), [5, 11])
     fit = LocalFit(loss, reg=0.1, standardize=standardize, fit_intercept=fit_intercept, held_out=held_out)
     ready = prepared(fit, blocks)
-    assert "span of the 24 rows" in ready.choice.reason
+    assert "span of the 24 rows" in ready.origin
     assert len(ready.seconds) == 1
     outcome = train(DriverEngine(blocks), [ready.task])[0]
     assert outcome.ending.status is Status.CONVERGED
@@ -79,7 +80,7 @@ def test_a_column_without_penalty_or_with_l1_needs_all_columns():
             loss, lambda known, outputs, at=(l1, l2): ElasticNet(*at), True, False, SolverSettings(), Stopping(9, 1e-6)
         )
         statistics = merge(list(statistics_of(block).values()))
-        assert "span" not in prepare(spec, statistics, block.rows, DriverEngine([block])).choice.reason
+        assert "span" not in prepare(spec, statistics, block.rows, DriverEngine([block])).origin
 
 
 def test_a_user_who_names_the_solver_or_the_start_gets_it():

@@ -20,7 +20,8 @@ from sparkgd.solvers.base import CertificateRequest, CompoundRequest, State, Sta
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.rounds import Question, run_round
-from sparkgd.training.setup import TrainingSpec, prepare
+from sparkgd.training.setup import prepare
+from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import csr
 from tests.support.datasets import all_problems, load

@@ -1,0 +1,58 @@
+"""One model as the user asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.losses.base import Loss
+from sparkgd.penalties import NoPenalty, Penalty
+from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.stopping import Stopping
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """One model as the user asked for it, in NumPy's spelling.
+
+    Attributes
+    ----------
+    loss : Loss
+    penalty : callable
+        The penalty of the flat weights, given the statistics and the number of outputs.
+    fit_intercept, standardize : bool
+        ``standardize`` says in which space a penalty and a user's step size are meant.
+    solver : SolverSettings
+    stopping : Stopping
+    start : (ndarray (K, p), ndarray (K,) or None) or None
+        Weights and intercepts to start from; intercepts that are not given are the null model's.
+    held_out : int
+        Fold to leave out, -1 for none.
+    name : str
+        Of the fit, for job descriptions and messages.
+    intercept_penalty : Penalty
+        Of the intercepts: bounds, else none.
+    """
+
+    loss: Loss
+    penalty: Callable[[Statistics, int], Penalty]
+    fit_intercept: bool
+    standardize: bool
+    solver: SolverSettings
+    stopping: Stopping
+    start: tuple[Array, Array | None] | None = None
+    held_out: int = -1
+    name: str = "fit"
+    intercept_penalty: Penalty = NoPenalty()
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether coordinates may be centred: only a free intercept can absorb the shift."""
+        return self.fit_intercept and self.intercept_penalty.is_smooth
