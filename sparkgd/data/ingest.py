@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 
-from sparkgd.data.blockfile import BlockHandle, local_directory, map_block, open_block, pack
+from sparkgd.data.blockfile import BlockHandle, map_block, open_block
 from sparkgd.data.columns import read_batch
 from sparkgd.data.packed import Packed, PackedPartition, sample_of
 from sparkgd.data.statistics import statistics_of
+from sparkgd.data.writer import local_directory, pack
 from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sparkgd.data import blockfile
-from sparkgd.data.blockfile import FileArray, block_of, fingerprints, map_block, open_block, pack
+from sparkgd.data import blockfile, writer
+from sparkgd.data.blockfile import FileArray, block_of, map_block, open_block
 from sparkgd.data.columns import RowBatch, read_batch
+from sparkgd.data.writer import fingerprints, pack
 from sparkgd.kernels import features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.kernels.gradient import GradientKernel
@@ -214,7 +215,7 @@ def wide_batch(width: int, touched: int, rows: int = 50) -> pa.RecordBatch:
 
 
 def test_few_touched_columns_of_many_are_named(tmp_path):
-    batch = wide_batch(blockfile.WIDE, 30)
+    batch = wide_batch(writer.WIDE, 30)
     handle = pack([read_batch(batch)], tmp_path, "float64")
     features = map_block(handle).features
     assert isinstance(features, WideFeatures)
@@ -224,7 +225,7 @@ def test_few_touched_columns_of_many_are_named(tmp_path):
     assert handle.fingerprint == fingerprints(replace(map_block(handle), features=features.csr()))[0]
 
 
-@pytest.mark.parametrize(("width", "touched"), [(blockfile.WIDE - 1, 30), (blockfile.WIDE, blockfile.WIDE)])
+@pytest.mark.parametrize(("width", "touched"), [(writer.WIDE - 1, 30), (writer.WIDE, writer.WIDE)])
 def test_columns_are_not_named_where_they_are_few_or_nearly_all_touched(tmp_path, width, touched):
     handle = pack([read_batch(wide_batch(width, touched, rows=60_000))], tmp_path, "float64")
     assert handle.touched is None
