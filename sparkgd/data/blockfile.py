@@ -17,8 +17,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features, Stored, WideFeatures
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """What is known of rows for which a few others stand (see `sparkgd.data.moments`).
+
+    Attributes
+    ----------
+    rows, stored : int
+    statistics : dict of Group to Statistics
+    """
+
+    rows: int
+    stored: int
+    statistics: dict[Group, Statistics]
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class BlockHandle:
         See `fingerprints`: what a block that is packed again must have.
     touched : int or None
         Columns that store anything, where their ``indices`` are numbered among those; see `WideFeatures`.
+    condensed : Condensed or None
+        Of the rows that the block's rows stand for, where these are others.
     """
 
     path: str
@@ -67,11 +85,22 @@ class BlockHandle:
     ordered_fingerprint: int = 0
     start: int = 0
     access: str = "map"
+    condensed: Condensed | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Every length of feature vector that was met."""
         return (self.width, *self.ragged)
+
+    @property
+    def source_rows(self) -> int:
+        """Rows of the partition, those that others stand for included."""
+        return self.rows if self.condensed is None else self.condensed.rows
+
+    @property
+    def source_stored(self) -> int:
+        """Feature values stored in those rows."""
+        return self.stored if self.condensed is None else self.condensed.stored
 
     @property
     def num_bytes(self) -> int:

@@ -139,6 +139,7 @@ def ingest(
     by_label: bool = False,
     access: str = "map",
     most_bytes: int = 1 << 62,
+    condense: bool = False,
 ) -> ResidentPacked:
     """Pack ``df`` in one job.
 
@@ -158,6 +159,9 @@ def ingest(
         How blocks are scanned, ``map`` or ``read``.
     most_bytes : int
         Statistics are kept back by partitions where they take more than their share of this size.
+    condense : bool
+        Whether moments are all that is wanted of the rows; those of dense rows then take their place where they are
+        small enough to be shipped.
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -165,7 +169,8 @@ def ingest(
     if slots is not None:
         df = df.coalesce(slots)
     with _bounded_batches(spark):
-        source = df.mapInArrow(_packer(name, dtype, access), HANDLE_SCHEMA).rdd
+        packer = _packer(name, dtype, access, ship_bytes // slots if condense and slots is not None else 0)
+        source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
@@ -205,14 +210,16 @@ def _slots(context: SparkContext) -> int | None:
     return max(context.defaultParallelism, 1)
 
 
-def _packer(name: str, dtype: str, access: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _packer(
+    name: str, dtype: str, access: str, condense_bytes: int
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
 
     def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access)
+        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, condense_bytes)
         if handle is not None:
             seconds = time.perf_counter() - began
             yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})
@@ -229,12 +236,12 @@ def _inspector(
         for handle, seconds in read_handles(rows):
             block = open_block(handle, 0)
             shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
-            found = statistics_of(block.narrow(), by_label)
+            found = statistics_of(block.narrow(), by_label) if handle.condensed is None else handle.condensed.statistics
             size = sum(part.num_bytes for part in found.values())
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
             else:
-                is_sampled = block.rows > 0 and block.features.columns is None
+                is_sampled = block.rows > 0 and block.features.columns is None and handle.condensed is None
                 sample = sample_of(block, sample_bytes / handle.num_bytes) if is_sampled else None
                 yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns, sample=sample)
 

@@ -16,10 +16,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.data.blockfile import BlockHandle, block_of
+from sparkgd.data.blockfile import BlockHandle, Condensed, block_of
 from sparkgd.data.columns import RowBatch
+from sparkgd.data.moments import Moments, sigma_bytes
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures
+from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures, DenseFeatures
 
 DENSE_FROM = 0.5
 """Share of stored values from which a block is dense: below it CSR is smaller."""
@@ -39,12 +40,15 @@ def local_directory(name: str, partition: int) -> Path:
     return Path(choices[partition % len(choices)]) / name
 
 
-def pack(batches: Iterable[RowBatch], directory: Path, dtype: str, access: str = "map") -> BlockHandle | None:
+def pack(
+    batches: Iterable[RowBatch], directory: Path, dtype: str, access: str = "map", condense_bytes: int = 0
+) -> BlockHandle | None:
     """Write the rows of a partition to a block of a fresh name under ``directory``; None for no rows at all.
 
-    Nothing is left behind when reading the batches fails.
+    Dense rows are condensed to their `Moments` where these take at most ``condense_bytes``. Nothing is left behind when
+    reading the batches fails.
     """
-    with BlockWriter(directory / uuid.uuid4().hex, dtype) as writer:
+    with BlockWriter(directory / uuid.uuid4().hex, dtype, condense_bytes) as writer:
         for batch in batches:
             writer.add(batch)
         handle = writer.handle()
@@ -82,8 +86,10 @@ def _chunks(indices: npt.NDArray[np.int32]) -> Iterator[npt.NDArray[np.int32]]:
 class BlockWriter:
     """Streams row batches to array files; a context manager that removes the files on failure."""
 
-    def __init__(self, path: Path, dtype: str) -> None:
+    def __init__(self, path: Path, dtype: str, condense_bytes: int = 0) -> None:
         self._path, self._dtype = path, np.dtype(dtype)
+        self._condense_bytes = condense_bytes
+        self._moments: Moments | None = None
         self._files: dict[str, BinaryIO] = {}
         self._rows = self._stored = 0
         self._width = -1
@@ -114,19 +120,18 @@ class BlockWriter:
         if len(other):
             self._ragged.update(int(size) for size in other)
             return
+        if self._moments is not None:
+            rows = DenseFeatures(batch.dense())
+            self._moments.add(Block(rows, batch.label, batch.weight, batch.offset, batch.fold))
+            return
         self._add_features(batch)
-        self._write("label", batch.label)
-        self._write("weight", batch.weight)
-        if batch.offset is not None:
-            self._write("offset", batch.offset)
-        if batch.fold is not None:
-            self._write("fold", batch.fold)
-        self._rows += batch.rows
+        self._add_columns(batch)
 
     def handle(self) -> BlockHandle | None:
         """Handle of what was written."""
         if self._width < 0 and not self._nulls:
             return None
+        condensed = None if self._moments is None else self._condensed(self._moments)
         return BlockHandle(
             path=str(self._path),
             host=socket.gethostname(),
@@ -138,12 +143,24 @@ class BlockWriter:
             extras=tuple(name for name in ("offset", "fold") if name in self._files),
             nulls=self._nulls,
             ragged=tuple(sorted(self._ragged)),
+            condensed=condensed,
         )
+
+    def _condensed(self, moments: Moments) -> Condensed:
+        """Write the rows that stand for all."""
+        block = moments.block()
+        self._dtype = np.dtype(np.float64)  # differences of sigma points are all that there is
+        self._write("values", block.features.dense())
+        self._stored = block.features.stored
+        self._add_columns(block)
+        return Condensed(moments.rows, moments.rows * self._width, moments.statistics)
 
     def _begin(self, batch: RowBatch) -> None:
         self._width = int(batch.sizes[0])
         self._dense = len(batch.values) >= DENSE_FROM * batch.rows * self._width
         self._path.mkdir(parents=True)
+        if self._dense and sigma_bytes(self._width) <= self._condense_bytes:
+            self._moments = Moments()
         if not self._dense:
             self._write("indptr", np.zeros(1, dtype=np.int64))
 
@@ -157,6 +174,15 @@ class BlockWriter:
         self._write("indices", batch.column_indices())
         self._write("indptr", self._stored + np.cumsum(batch.value_counts))
         self._stored += len(batch.values)
+
+    def _add_columns(self, rows: RowBatch | Block) -> None:
+        self._write("label", rows.label)
+        self._write("weight", rows.weight)
+        if rows.offset is not None:
+            self._write("offset", rows.offset)
+        if rows.fold is not None:
+            self._write("fold", rows.fold)
+        self._rows += rows.rows
 
     def _write(self, name: str, values: npt.NDArray[np.generic]) -> None:
         if name not in self._files:

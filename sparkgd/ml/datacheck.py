@@ -32,7 +32,7 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         nulls = sum(part.handle.nulls.get(role, 0) for part in parts)
         if nulls:
             raise _bad_rows(role, names[role], nulls, "null")
-    widths = {width for part in parts if part.handle.rows or part.handle.ragged for width in part.handle.widths}
+    widths = {width for part in parts if part.handle.source_rows or part.handle.ragged for width in part.handle.widths}
     if not widths:
         raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
     if len(widths) > 1:

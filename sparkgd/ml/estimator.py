@@ -111,7 +111,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
             self.getOrDefault("aggregationDepth"), self.getOrDefault("balance"),
             self.getOrDefault("blockAccess"), name,
-            class_weights_of(value_or_none(self, "classWeight")),
+            class_weights_of(value_or_none(self, "classWeight")), self._moments_suffice(),
         ) as data:  # fmt: skip
             loss = self._loss(data)
             check_label(data.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
@@ -138,6 +138,10 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             outcome = train(data.engine, [task], [*self._callbacks, line], keep)[0]
             line.finish(outcome.ending)
         return outcome
+
+    def _moments_suffice(self) -> bool:
+        """Whether first and second moments are all that the fit needs to know of the rows."""
+        return False
 
     def _columns(self) -> InputColumns:
         several = value_or_none(self, "featuresCols")

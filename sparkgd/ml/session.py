@@ -75,7 +75,7 @@ class TrainingData:
     label : LabelSummary
         Of all rows, those of validation included.
     rows : int
-        All rows, those of zero weight and of validation included.
+        Rows that a round scans, those of zero weight and of validation included.
     held_out : int
         The validation rows' fold, -1 without validation.
     declared_classes : int
@@ -124,12 +124,16 @@ def training_data(
     access: str,
     name: str,
     class_weights: ClassWeights | None = None,
+    moments_suffice: bool = False,
 ) -> Iterator[TrainingData]:
-    """Pack a DataFrame, check it and open its engine; on exit, also by an error, nothing is left behind."""
+    """Pack a DataFrame, check it and open its engine; on exit, also by an error, nothing is left behind.
+
+    Where ``moments_suffice`` for the loss, ``execution="auto"`` keeps no more of the rows, if there are few columns.
+    """
     selected = select_input(df, columns)
     began = time.perf_counter()
     with job_description(df.sparkSession.sparkContext, f"{name}: ingest"):
-        packed = _pack(selected, execution, dtype, access, by_label=class_weights is not None)
+        packed = _pack(selected, execution, dtype, access, class_weights is not None, moments_suffice)
     try:
         check_rows(packed.partitions.values(), columns)
         check_statistics(packed.partitions.values(), df.sparkSession.sparkContext)
@@ -163,11 +167,14 @@ def training_data(
         packed.release()
 
 
-def _pack(selected: DataFrame, execution: str, dtype: str, access: str, by_label: bool) -> Packed:
+def _pack(
+    selected: DataFrame, execution: str, dtype: str, access: str, by_label: bool, moments_suffice: bool
+) -> Packed:
     if execution != "cluster" and is_small(selected, SMALL_BYTES):
         return ingest_small(selected, dtype, by_label)
     most = collectable_bytes(selected.sparkSession.sparkContext)
-    return ingest(selected, dtype, _SHIPPED[execution], by_label, access, most)
+    condense = moments_suffice and execution == "auto"
+    return ingest(selected, dtype, _SHIPPED[execution], by_label, access, most, condense)
 
 
 def _reweighted(part: Statistics, group: Group, weights: Array | None) -> Statistics:
@@ -198,5 +205,9 @@ def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionSt
         part = packed.partitions[share.partition]
         handle = part.handle.slice(share.start, share.stop)
         seconds = part.seconds * handle.rows / max(part.handle.rows, 1)
-        stats.append(PartitionStat(share.partition, handle.rows, handle.stored, handle.num_bytes, seconds, handle.host))
+        stats.append(
+            PartitionStat(
+                share.partition, handle.source_rows, handle.source_stored, handle.num_bytes, seconds, handle.host
+            )
+        )
     return stats

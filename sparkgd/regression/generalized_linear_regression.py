@@ -139,6 +139,9 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         deviations = statistics.deviation(ddof=0)
         return ElasticNet(np.zeros_like(deviations), strength * deviations**2)
 
+    def _moments_suffice(self) -> bool:
+        return family_and_link(self).is_least_squares and self.getOrDefault("solver") in ("auto", "irls")
+
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()
         return replace(settings, name="auto") if settings.name == "irls" else settings

@@ -124,6 +124,9 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         ddof = 0 if normal else 1
         return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.label_deviation(ddof))
 
+    def _moments_suffice(self) -> bool:
+        return self.getOrDefault("loss") == "squaredError" and self.getOrDefault("solver") in ("auto", "normal")
+
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()
         return replace(settings, name="newton") if settings.name == "normal" else settings

@@ -12,7 +12,7 @@ from sparkgd.data.statistics import Group, Statistics, merge, statistics_of
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, SquaredLoss
-from tests.support.blocks import as_csr, random_block, split
+from tests.support.blocks import as_csr, assert_close_statistics, random_block, split
 
 each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["dense", "csr"])
 
@@ -20,13 +20,6 @@ each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["d
 def of(block: Block) -> Statistics:
     """Statistics of all rows together."""
     return statistics_of(replace(block, fold=None))[Group()]
-
-
-def assert_close(left: Statistics, right: Statistics) -> None:
-    for name in ("weight", "weight_squares", "mean", "squares", "support", "label_mean", "label_squares"):
-        np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12, atol=1e-12, err_msg=name)
-    for name in ("rows", "label_low", "label_high", "label_integer", "class_weights", "problems", "bad_columns"):
-        assert getattr(left, name) == getattr(right, name), name
 
 
 @each_storage
@@ -57,8 +50,8 @@ def test_unit_weights_give_the_ordinary_unbiased_deviation():
 def test_merging_parts_gives_the_whole(storage, stops):
     block = random_block(LogisticLoss())
     parts = [of(storage(part)) for part in split(block, stops) if part.rows]
-    assert_close(merge(parts), of(block))
-    assert_close(merge(parts[::-1]), of(block))
+    assert_close_statistics(merge(parts), of(block))
+    assert_close_statistics(merge(parts[::-1]), of(block))
 
 
 @each_storage
@@ -68,7 +61,7 @@ def test_parts_of_weight_zero_change_nothing(storage):
     assert nothing.rows == 0
     assert np.isfinite(nothing.mean).all()
     for merged in (merge([nothing, of(block)]), merge([of(block), nothing]), merge([nothing, nothing, of(block)])):
-        assert_close(merged, of(block))
+        assert_close_statistics(merged, of(block))
     assert merge([nothing, nothing]).weight == 0.0
     assert not merge([nothing, nothing]).deviation().any()
 
@@ -91,7 +84,7 @@ def test_folds_are_kept_apart():
     by_fold = statistics_of(block)
     assert set(by_fold) == {Group(0), Group(1), Group(2)}
     for group, found in by_fold.items():
-        assert_close(found, of(block.take(np.flatnonzero(block.fold == group.fold))))
+        assert_close_statistics(found, of(block.take(np.flatnonzero(block.fold == group.fold))))
 
 
 def test_classes_are_kept_apart_where_asked_for():
@@ -100,7 +93,7 @@ def test_classes_are_kept_apart_where_asked_for():
     assert set(groups) == {Group(fold, label) for fold in range(3) for label in range(2)}
     for group, found in groups.items():
         rows = np.flatnonzero((block.fold == group.fold) & (block.label == group.label))
-        assert_close(found, of(block.take(rows)))
+        assert_close_statistics(found, of(block.take(rows)))
 
 
 def test_class_weights_ignore_rows_of_weight_zero():
@@ -156,10 +149,10 @@ def test_fractional_labels_are_no_classes():
 def test_reweighting_is_multiplying_the_weights():
     block = random_block(LogisticLoss())
     for factor in (3.0, 0.25):
-        assert_close(of(block).reweighted(factor), of(replace(block, weight=block.weight * factor)))
+        assert_close_statistics(of(block).reweighted(factor), of(replace(block, weight=block.weight * factor)))
 
 
 def test_the_folds_of_merge_order_do_not_matter():
     parts = [of(part) for part in split(random_block(LogisticLoss()), [15, 30, 45])]
     for left, right in pairwise(parts):
-        assert_close(left + right, right + left)
+        assert_close_statistics(left + right, right + left)

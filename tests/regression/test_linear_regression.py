@@ -9,9 +9,11 @@ from pyspark.sql import functions as F
 
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import JointHuberLoss, SquaredLoss
+from sparkgd.ml import session
 from sparkgd.regression import LinearRegression, LinearRegressionModel
 from tests.support.datasets import all_problems, load
 from tests.support.frames import frame
+from tests.support.leftovers import nothing_left
 from tests.support.objectives import PenalisedLoss, assert_same_model, coefficients_of, deviation
 
 RNG = np.random.default_rng(13)
@@ -146,3 +148,29 @@ def test_penalty_weights_scale_the_penalty(df):
     assert_same_model(doubled, LinearRegression(regParam=0.2, tol=1e-10).fit(df), 1e-7)
     free = LinearRegression(regParam=0.1, penaltyWeights=[0.0] * 4, tol=1e-10).fit(df)
     assert_same_model(free, LinearRegression(tol=1e-10).fit(df), 1e-7)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"regParam": 0.1, "elasticNetParam": 0.5},
+        {"weightCol": "weight", "offsetCol": "offset", "regParam": 0.01},
+        {"validationIndicatorCol": "held_out"},
+        {"fitIntercept": False, "standardization": False, "solver": "normal"},
+    ],
+    ids=str,
+)
+def test_moments_of_the_rows_give_the_fit_of_the_rows(df, params, monkeypatch):
+    held = df.withColumn("held_out", F.col("weight") > 2.0) if "held_out" in params.values() else df
+    rows = LinearRegression(execution="driver", **params).fit(held)
+    monkeypatch.setattr(session, "SMALL_BYTES", 0)  # else so few rows are packed in the driver
+    with nothing_left(df.sparkSession):
+        moments = LinearRegression(**params).fit(held)
+    assert_same_model(moments, rows, 1e-9)
+    ours, theirs = moments.summary, rows.summary
+    assert ours.objectiveHistory[-1] == pytest.approx(theirs.objectiveHistory[-1], rel=1e-9)
+    assert ours.validationHistory[-1:] == pytest.approx(theirs.validationHistory[-1:], rel=1e-9)
+    assert ours.execution == "driver"
+    assert sum(part.rows for part in ours.partitionStats) == held.count()
+    assert sum(part.bytes for part in ours.partitionStats) < sum(part.bytes for part in theirs.partitionStats)

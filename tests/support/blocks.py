@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from sparkgd.data.statistics import Statistics
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.losses import Loss
@@ -63,3 +64,11 @@ def split(block: Block, stops: Sequence[int]) -> list[Block]:
     edges = [0, *stops, block.rows]
     parts = [block.take(np.arange(a, b)) for a, b in pairwise(edges)]
     return [replace(part, first_row=first) for part, first in zip(parts, edges, strict=False)]
+
+
+def assert_close_statistics(left: Statistics, right: Statistics) -> None:
+    """Equal, but for rounding of what is summed."""
+    for name in ("weight", "weight_squares", "mean", "squares", "support", "label_mean", "label_squares"):
+        np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12, atol=1e-12, err_msg=name)
+    for name in ("rows", "label_low", "label_high", "label_integer", "class_weights", "problems", "bad_columns"):
+        assert getattr(left, name) == getattr(right, name), name

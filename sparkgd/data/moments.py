@@ -1,0 +1,114 @@
+"""Least squares know their rows only by first and second moments: few rows with the same moments can stand for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from sparkgd.data.statistics import Group, Statistics, statistics_of
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import DenseFeatures
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass
+class _Sums:
+    """Of rows z, about a point near their mean: weight, and weighted sums of ``z - centre`` and of its products."""
+
+    centre: Array
+    weight: float
+    first: Array
+    second: Array
+
+    @classmethod
+    def about(cls, centre: Array) -> _Sums:
+        size = len(centre)
+        return cls(centre, 0.0, np.zeros(size), np.zeros((size, size)))
+
+    def add(self, rows: Array, weight: Array) -> None:
+        rows -= self.centre
+        self.weight += float(weight.sum())
+        self.first += weight @ rows
+        rows *= np.sqrt(weight)[:, None]
+        self.second += rows.T @ rows
+
+    def sigma_points(self) -> Array:
+        """``2 q`` rows ``mean +- sqrt(q) a_k``, with ``sum_k a_k a_k^T`` the covariance of the q columns.
+
+        The root is taken of the correlations, so that columns of small scale lose nothing to those of large scale.
+        """
+        shift = self.first / self.weight
+        covariance = self.second / self.weight - np.outer(shift, shift)
+        deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        scale = np.where(deviation > 0.0, deviation, 1.0)
+        values, vectors = linalg.eigh(covariance / scale / scale[:, None])
+        roots = (vectors * np.sqrt(np.maximum(values, 0.0) * len(scale))).T * scale
+        mean = self.centre + shift
+        return np.concatenate([mean + roots, mean - roots])
+
+
+class Moments:
+    """Weighted moments of features, label and offset, fold by fold; and the statistics of the rows they come from.
+
+    The sums of a squared loss, its gradient and its Hessian over any rows are those over their *sigma points* (Julier
+    and Uhlmann, 1997: A new extension of the Kalman filter to nonlinear systems), of which there are two for each
+    column. So one pass over the data, that of ingest, is all that least squares need.
+    """
+
+    def __init__(self) -> None:
+        self.statistics: dict[Group, Statistics] = {}
+        self.rows = 0
+        self._folds: dict[int, _Sums] = {}
+        self._width = 0
+        self._has_offset = self._has_fold = False
+
+    def add(self, block: Block) -> None:
+        """Add dense rows.
+
+        Rows that cannot be trained on show in the statistics, and leave no usable moments.
+        """
+        self.rows += block.rows
+        self._width = block.features.num_features
+        self._has_offset, self._has_fold = block.offset is not None, block.fold is not None
+        for group, part in statistics_of(block).items():
+            self.statistics[group] = self.statistics[group] + part if group in self.statistics else part
+        with np.errstate(invalid="ignore", over="ignore"):
+            for chunk in block.chunks():
+                self._add_chunk(chunk)
+
+    def _add_chunk(self, chunk: Block) -> None:
+        columns = [chunk.label] if chunk.offset is None else [chunk.label, chunk.offset]
+        rows = np.column_stack([chunk.features.dense(), *columns])
+        weight = np.maximum(chunk.weight, 0.0)
+        for fold in [0] if chunk.fold is None else np.unique(chunk.fold):
+            inside = np.flatnonzero(weight > 0.0 if chunk.fold is None else (weight > 0.0) & (chunk.fold == fold))
+            if len(inside) == 0:
+                continue
+            some = rows if len(inside) == len(rows) else rows[inside]
+            sums = self._folds.setdefault(int(fold), _Sums.about(some.mean(axis=0)))
+            sums.add(some, weight[inside])
+
+    def block(self) -> Block:
+        """Rows with the same moments; none at all if the moments are not finite."""
+        parts = [(fold, sums) for fold, sums in sorted(self._folds.items()) if np.isfinite(sums.second).all()]
+        points = [sums.sigma_points() for _, sums in parts]
+        weights = [np.full(len(p), sums.weight / len(p)) for p, (_, sums) in zip(points, parts, strict=True)]
+        folds = [np.full(len(p), fold, dtype=np.uint8) for p, (fold, _) in zip(points, parts, strict=True)]
+        width = self._width
+        rows = np.concatenate([np.empty((0, width + 1 + self._has_offset)), *points])
+        return Block(
+            DenseFeatures(np.ascontiguousarray(rows[:, :width])),
+            rows[:, width],
+            np.concatenate([np.empty(0), *weights]),
+            rows[:, width + 1] if self._has_offset else None,
+            np.concatenate([np.empty(0, np.uint8), *folds]) if self._has_fold else None,
+        )
+
+
+def sigma_bytes(width: int) -> int:
+    """Most that the sigma points of rows of ``width`` features, an offset and two folds take."""
+    return 2 * 2 * (width + 2) * (width + 4) * 8
