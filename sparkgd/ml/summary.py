@@ -38,6 +38,8 @@ class TrainingSummary:
         small where every weight is penalised, else the objective itself. Infinite for other losses.
     secondsPerRound : list of float
     ingestSeconds : float
+    pilotSeconds : float
+        Time of training on a sample in the driver process first; 0 without a pilot.
     partitionStats : list of PartitionStat
     """
 
@@ -55,6 +57,7 @@ class TrainingSummary:
         self.secondsPerRound: list[float] = [*prepared.seconds, *outcome.seconds]
         self.totalRounds: int = len(self.secondsPerRound)
         self.ingestSeconds: float = data.seconds
+        self.pilotSeconds: float = prepared.pilot_seconds
         self.partitionStats: list[PartitionStat] = data.partitions
 
     @property
@@ -64,13 +67,14 @@ class TrainingSummary:
 
     def __repr__(self) -> str:
         rows, parts = sum(part.rows for part in self.partitionStats), len(self.partitionStats)
+        pilot = f"{self.pilotSeconds:.2f} for a pilot, " if self.pilotSeconds else ""
         lines = {
             "status": f"{self.status}: {self.statusReason}",
             "solver": f"{self.solver}: {self.solverReason}",
             "execution": f"{self.execution}: {rows} rows, {parts} partition{'s' * (parts != 1)}",
             "iterations": f"{self.totalIterations} in {self.totalRounds} rounds",
             "objective": f"{self.objective:.8g}",
-            "seconds": f"{self.ingestSeconds:.2f} for ingest, {sum(self.secondsPerRound):.2f} for rounds",
+            "seconds": f"{self.ingestSeconds:.2f} for ingest, {pilot}{sum(self.secondsPerRound):.2f} for rounds",
         }
         return "\n".join([type(self).__name__, *(f"  {name:<12}{text}" for name, text in lines.items())])
 

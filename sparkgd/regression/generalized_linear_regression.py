@@ -216,4 +216,5 @@ def _joined(fits: Sequence[tuple[Prepared, Outcome]]) -> tuple[Prepared, Outcome
         seconds=[value for each in outcomes for value in each.seconds],
         iterations=sum(each.iterations for each in outcomes),
     )
-    return replace(prepared, seconds=[value for each, _ in fits for value in each.seconds]), joined
+    seconds = [value for each, _ in fits for value in each.seconds]
+    return replace(prepared, seconds=seconds, pilot_seconds=sum(each.pilot_seconds for each, _ in fits)), joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -40,12 +41,15 @@ class Prepared:
         What it starts from, unless that is the null model or the user's own coefs.
     seconds : list of float
         Of the rounds that preparing it took.
+    pilot_seconds : float
+        Of the pilot's training in this process.
     """
 
     task: Task
     choice: Choice
     origin: str = ""
     seconds: list[float] = field(default_factory=list)
+    pilot_seconds: float = 0.0
 
     def reason(self, outcome: Outcome) -> str:
         """Why this solver, and where it started."""
@@ -127,8 +131,10 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     rough = replace(context, settings=replace(context.settings, tol=pilot.tol))
     stopping = Stopping(task.stopping.max_iterations, pilot.tol, task.stopping.max_seconds)
     sampled = replace(task, solver=build_solver(prepared.choice.name, rough), stopping=stopping)
-    resumed = pilot.solve(sampled)
-    return replace(prepared, task=replace(task, resumed=resumed), origin=f"a pilot on {pilot.rows} rows")
+    began = time.perf_counter()
+    task = replace(task, resumed=pilot.solve(sampled))
+    seconds = time.perf_counter() - began
+    return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
 
 
 def _wants_pilot(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot: Pilot) -> bool:
