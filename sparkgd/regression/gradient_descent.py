@@ -92,7 +92,7 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
         return self._chosen_loss()
 
     def _moments_suffice(self) -> bool:
-        return self.getOrDefault("loss") == "squared" and self.getOrDefault("solver") == "auto"
+        return bool(self.getOrDefault("loss") == "squared" and self.getOrDefault("solver") == "auto")
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentRegressorModel:
         return GradientDescentRegressorModel(weights, intercepts)
