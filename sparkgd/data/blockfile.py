@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features, Stored, WideFeatures
 
+STATISTICS = "statistics"
+"""The file of a block that has the pickled statistics of its rows; of the columns alone that it names."""
+
 
 @dataclass(frozen=True)
 class Condensed:
@@ -29,12 +33,10 @@ class Condensed:
     Attributes
     ----------
     rows, stored : int
-    statistics : dict of Group to Statistics
     """
 
     rows: int
     stored: int
-    statistics: dict[Group, Statistics]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class BlockHandle:
     ragged : tuple of int
         Feature vector lengths other than ``width`` that were met; training must refuse such data.
     fingerprint, ordered_fingerprint : int
-        See `fingerprints`: what a block that is packed again must have.
+        See `Fingerprint`: what a block that is packed again must have.
     touched : int or None
         Columns that store anything, where their ``indices`` are numbered among those; see `WideFeatures`.
     condensed : Condensed or None
@@ -229,6 +231,12 @@ def block_of(handle: BlockHandle, first_row: int = 0) -> Block:
         column("fold", np.uint8) if "fold" in handle.extras else None,
         first_row,
     )
+
+
+def read_statistics(handle: BlockHandle) -> dict[Group, Statistics]:
+    """What was found of the rows when they were packed; of the touched columns alone where these are named."""
+    found: dict[Group, Statistics] = pickle.loads((Path(handle.path) / STATISTICS).read_bytes())
+    return found
 
 
 _OPEN_LIMIT = 8

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features
+
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -57,6 +60,17 @@ class RowBatch:
     def dense_rows(self) -> npt.NDArray[np.bool_]:
         """Which rows are dense."""
         return np.asarray((self.value_counts == self.sizes) & (self.index_counts == 0))
+
+    def block(self, dense: bool, dtype: np.dtype[Any]) -> Block:
+        """The rows, which must have one size, with features of the storage type."""
+        features: Features
+        if dense:
+            features = DenseFeatures(self.dense().astype(dtype, copy=False))
+        else:
+            starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.value_counts)])
+            values = self.values.astype(dtype, copy=False)
+            features = CsrFeatures(values, self.column_indices(), starts, int(self.sizes[0]))
+        return Block(features, self.label, self.weight, self.offset, self.fold)
 
     def column_indices(self) -> npt.NDArray[np.int32]:
         """Column of every stored value."""

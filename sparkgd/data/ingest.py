@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 
-from sparkgd.data.blockfile import BlockHandle, map_block, open_block
+from sparkgd.data.blockfile import BlockHandle, map_block, open_block, read_statistics
 from sparkgd.data.columns import read_batch
 from sparkgd.data.packed import Packed, PackedPartition, sample_of
-from sparkgd.data.statistics import statistics_of
 from sparkgd.data.writer import local_directory, pack
 from sparkgd.kernels.block import Block
 
@@ -121,11 +120,11 @@ def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
     began = time.perf_counter()
     directory = Path(tempfile.mkdtemp(prefix="sparkgd-"))
     try:
-        handle = pack(map(read_batch, df.toArrow().to_batches()), directory, dtype)
+        handle = pack(map(read_batch, df.toArrow().to_batches()), directory, dtype, by_label=by_label)
         if handle is None:
             return Packed({})
         block = map_block(handle)  # the mapping outlives the files' names
-        found = statistics_of(block.narrow(), by_label)
+        found = read_statistics(handle)
         part = PackedPartition(handle, found, time.perf_counter() - began, block, block.features.columns)
         return Packed({0: part})
     finally:
@@ -169,14 +168,15 @@ def ingest(
     if slots is not None:
         df = df.coalesce(slots)
     with _bounded_batches(spark):
-        packer = _packer(name, dtype, access, ship_bytes // slots if condense and slots is not None else 0)
+        most = ship_bytes // slots if condense and slots is not None else 0
+        packer = _packer(name, dtype, access, by_label, most)
         source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         count = max(handles.getNumPartitions(), 1)
-        inspector = _inspector(ship_bytes // count, by_label, most_bytes // count, SAMPLE_BYTES // count)
+        inspector = _inspector(ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count)
         found = handles.mapPartitionsWithIndex(inspector).collect()
     except BaseException:
         _release(handles, name, None)
@@ -211,7 +211,7 @@ def _slots(context: SparkContext) -> int | None:
 
 
 def _packer(
-    name: str, dtype: str, access: str, condense_bytes: int
+    name: str, dtype: str, access: str, by_label: bool, condense_bytes: int
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
 
@@ -219,7 +219,9 @@ def _packer(
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, condense_bytes)
+        handle = pack(
+            map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, condense_bytes
+        )
         if handle is not None:
             seconds = time.perf_counter() - began
             yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})
@@ -228,7 +230,7 @@ def _packer(
 
 
 def _inspector(
-    ship_bytes: int, by_label: bool, most_bytes: int, sample_bytes: int
+    ship_bytes: int, most_bytes: int, sample_bytes: int
 ) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
     """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
 
@@ -236,7 +238,7 @@ def _inspector(
         for handle, seconds in read_handles(rows):
             block = open_block(handle, 0)
             shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
-            found = statistics_of(block.narrow(), by_label) if handle.condensed is None else handle.condensed.statistics
+            found = read_statistics(handle)
             size = sum(part.num_bytes for part in found.values())
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from sparkgd.data.statistics import Group, Statistics, statistics_of
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import DenseFeatures
 
@@ -52,7 +51,7 @@ class _Sums:
 
 
 class Moments:
-    """Weighted moments of features, label and offset, fold by fold; and the statistics of the rows they come from.
+    """Weighted moments of features, label and offset, fold by fold.
 
     The sums of a squared loss, its gradient and its Hessian over any rows are those over their *sigma points* (Julier
     and Uhlmann, 1997: A new extension of the Kalman filter to nonlinear systems), of which there are two for each
@@ -60,22 +59,14 @@ class Moments:
     """
 
     def __init__(self) -> None:
-        self.statistics: dict[Group, Statistics] = {}
-        self.rows = 0
         self._folds: dict[int, _Sums] = {}
         self._width = 0
         self._has_offset = self._has_fold = False
 
     def add(self, block: Block) -> None:
-        """Add dense rows.
-
-        Rows that cannot be trained on show in the statistics, and leave no usable moments.
-        """
-        self.rows += block.rows
+        """Add dense rows. Values that are not finite leave no usable moments."""
         self._width = block.features.num_features
         self._has_offset, self._has_fold = block.offset is not None, block.fold is not None
-        for group, part in statistics_of(block).items():
-            self.statistics[group] = self.statistics[group] + part if group in self.statistics else part
         with np.errstate(invalid="ignore", over="ignore"):
             for chunk in block.chunks():
                 self._add_chunk(chunk)

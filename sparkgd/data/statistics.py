@@ -163,11 +163,15 @@ def statistics_of(block: Block, by_label: bool = False) -> dict[Group, Statistic
     """
     found: dict[Group, Statistics] = {}
     for chunk in block.chunks():
-        for group, part in _groups(chunk, by_label):
-            with np.errstate(invalid="ignore", over="ignore"):  # counted as problems, not warned about
-                statistics = _of_chunk(part)
-            found[group] = found[group] + statistics if group in found else statistics
+        with np.errstate(invalid="ignore", over="ignore"):  # counted as problems, not warned about
+            add_statistics(found, {group: _of_chunk(part) for group, part in _groups(chunk, by_label)})
     return found
+
+
+def add_statistics(total: dict[Group, Statistics], more: dict[Group, Statistics]) -> None:
+    """Add those of other rows, group by group."""
+    for group, statistics in more.items():
+        total[group] = total[group] + statistics if group in total else statistics
 
 
 def _groups(chunk: Block, by_label: bool) -> Iterator[tuple[Group, Block]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from sparkgd.data import blockfile, writer
-from sparkgd.data.blockfile import FileArray, block_of, map_block, open_block
+from sparkgd.data.blockfile import STATISTICS, BlockHandle, FileArray, block_of, map_block, open_block
 from sparkgd.data.columns import RowBatch, read_batch
-from sparkgd.data.writer import fingerprints, pack
-from sparkgd.kernels import features
+from sparkgd.data.fingerprint import Fingerprint
+from sparkgd.data.writer import pack
+from sparkgd.kernels import Block, features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import GramKernel
@@ -28,6 +30,17 @@ SPARSE = MATRIX * (RNG.random((40, 6)) < 0.2)
 SPARSE[[0, 7, 39]] = 0.0
 LABEL, WEIGHT, OFFSET = RNG.normal(size=40), RNG.random(40), RNG.normal(size=40)
 FOLD = RNG.integers(0, 2, 40)
+
+
+def fingerprints(block: Block) -> tuple[int, int]:
+    found = Fingerprint()
+    for chunk in block.chunks():
+        found.add(chunk)
+    return found.unordered, found.ordered
+
+
+def size_of_arrays(handle: BlockHandle) -> int:
+    return sum(file.stat().st_size for file in Path(handle.path).iterdir() if file.name != STATISTICS)
 
 
 def batches(matrix: np.ndarray, size: int = 15, extras: bool = True, sparse: bool = False) -> Iterator[RowBatch]:
@@ -62,7 +75,7 @@ def test_packed_rows_come_back(tmp_path, sparse, dtype, extras):
         np.testing.assert_array_equal(block.offset, OFFSET)
         np.testing.assert_array_equal(block.fold, FOLD)
     assert (handle.rows, handle.width, block.first_row) == (40, 6, 5)
-    assert handle.num_bytes == sum(file.stat().st_size for file in (tmp_path / handle.path).iterdir())
+    assert handle.num_bytes == size_of_arrays(handle)
     assert not block.features.values.flags.writeable
 
 
@@ -221,7 +234,7 @@ def test_few_touched_columns_of_many_are_named(tmp_path):
     assert isinstance(features, WideFeatures)
     assert handle.touched == features.inside.num_features == len(features.columns) <= 30
     np.testing.assert_array_equal(features.csr().indices, np.concatenate(batch.column("indices").to_numpy(False)))
-    assert handle.num_bytes == sum(file.stat().st_size for file in (tmp_path).rglob("*") if file.is_file())
+    assert handle.num_bytes == size_of_arrays(handle)
     assert handle.fingerprint == fingerprints(replace(map_block(handle), features=features.csr()))[0]
 
 
