@@ -15,7 +15,7 @@ from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_blo
 from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
-from sparkgd.engine.limits import check_driver_heap, check_result_size, driver_heap, max_result_size
+from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
@@ -45,7 +45,7 @@ class ClusterEngine:
     ----------
     packed : ResidentPacked
     depth : int
-        Of the tree.
+        Of the tree, at least: it is deeper in rounds whose sums the driver could not receive otherwise.
     class_weights : ndarray (K,) or None
         Factor of each label's sample weights.
     ranges : sequence of RowRange
@@ -71,9 +71,8 @@ class ClusterEngine:
         for index in self._indices:
             self._first_rows[index] = rows
             rows += slices[index].rows
-        self._max_result_size = max_result_size(packed.handles.context)
-        self._heap = driver_heap(packed.handles.context)
-        self._answers = _answer_shares([slices[index] for index in self._indices], depth)
+        self._limits = DriverLimits.of(packed.handles.context)
+        self._answers = _answer_shares([slices[index] for index in self._indices])
         self._fingerprint = sum(part.fingerprint for part in slices.values()) % 2**64
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
@@ -90,12 +89,11 @@ class ClusterEngine:
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
-        check_result_size(self._max_result_size, len(payload), self._answers, self._depth)
-        check_driver_heap(self._heap, int(len(payload) * self._answers), "a round")
+        depth = self._depth_for(len(payload))
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):
-                total = self._total(payload if broadcast is None else broadcast)
+                total = self._total(payload if broadcast is None else broadcast, depth)
         finally:
             if broadcast is not None:
                 broadcast.destroy()
@@ -110,11 +108,25 @@ class ClusterEngine:
         """Drop handles and blocks everywhere."""
         self._packed.release()
 
-    def _total(self, payload: bytes | Broadcast[bytes]) -> Partial:
+    def _depth_for(self, question_bytes: int) -> int:
+        """The depth asked for or, where the driver could not receive that many sums, the least at which it can.
+
+        Gradients are as large as the points at which they are asked for, so an answer is taken to be as large as the
+        question, or as the share of it that is about the columns a block touches.
+        """
+        deepest = max(self._depth, max(len(self._answers), 1).bit_length())
+        for depth in range(self._depth, deepest + 1):
+            received = int(question_bytes * _received(self._answers, depth))
+            if self._limits.allow(received):
+                return depth
+        self._limits.check(received)
+        return deepest
+
+    def _total(self, payload: bytes | Broadcast[bytes], depth: int) -> Partial:
         """Sum over all partitions, in the order of `combine`."""
         partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
-        if levels(len(self._indices), self._depth):
-            total = add_all([partial for _, partial in sorted(self._tree(partials).collect())])
+        if levels(len(self._indices), depth):
+            total = add_all([partial for _, partial in sorted(self._tree(partials, depth).collect())])
             if not total.missing:
                 return total
         by_share: dict[int, Partial] = dict(partials.collect())
@@ -122,7 +134,7 @@ class ClusterEngine:
         if missing:
             by_share.update(self._from_source(payload, missing))
             self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
-        return combine([partial for _, partial in sorted(by_share.items())], self._depth)
+        return combine([partial for _, partial in sorted(by_share.items())], depth)
 
     def _from_source(self, payload: bytes | Broadcast[bytes], missing: set[int]) -> list[tuple[int, Partial]]:
         """Partials of the missing shares, whose partitions are packed for this one scan."""
@@ -133,21 +145,25 @@ class ClusterEngine:
         source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
         return list(source.context.runJob(source, list, sorted(cuts)))
 
-    def _tree(self, partials: RDD[Any]) -> RDD[Any]:
+    def _tree(self, partials: RDD[Any], depth: int) -> RDD[Any]:
         """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
         ranks = {index: rank for rank, index in enumerate(self._indices)}
         # A partition that ingest found empty has no rank; its rows show in the fingerprint.
         level = partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
         count = len(ranks)
-        for size in levels(count, self._depth):
+        for size in levels(count, depth):
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
         return level
 
 
-def _answer_shares(handles: Sequence[BlockHandle], depth: int) -> float:
+def _answer_shares(handles: Sequence[BlockHandle]) -> list[float]:
+    """How long the answer of each task is at most, relative to the question."""
+    return [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
+
+
+def _received(shares: Sequence[float], depth: int) -> float:
     """How many times as long as the question all that the driver receives of a round is, at most."""
-    shares = [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
     for size in levels(len(shares), depth):
         shares = [sum(shares[i : i + size]) for i in range(0, len(shares), size)]
     return sum(min(share, 1.0) for share in shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkgd.data.packed import PackedPartition
@@ -79,23 +80,52 @@ def check_statistics(parts: Iterable[PackedPartition], context: SparkContext) ->
         check_driver_heap(driver_heap(context), kept_back, "ingest")
 
 
-def check_result_size(limit: int, question_bytes: int, branches: float, depth: int) -> None:
+def check_result_size(limit: int, received: int) -> None:
     """Refuse a round whose partial sums exceed the `max_result_size`, with the setting to change.
-
-    Gradients are as large as the points at which they are asked for, so the answer of each of the tree's last branches
-    is taken to be as large as the question, or as the share of it that is about the columns its blocks touch:
-    ``branches`` then is the sum of these shares.
 
     Raises
     ------
     InvalidParamError
     """
-    needed = int(question_bytes * branches)
-    if 0 < limit < needed:
-        megabytes = -(-needed // (1 << 20))
-        deeper = f", or use aggregationDepth={depth + 1}" if branches > 2 else ""
+    if 0 < limit < received:
+        megabytes = -(-received // (1 << 20))
         raise InvalidParamError(
             f"a round would return about {megabytes} MB of partial sums to the driver, more than {MAX_RESULT} allows "
             f"({limit >> 20} MB): start Spark with --conf {MAX_RESULT}={megabytes + megabytes // 4}m (and as much more "
-            f"driver memory){deeper}"
+            "driver memory)"
         )
+
+
+@dataclass(frozen=True)
+class DriverLimits:
+    """What the driver can receive from one job.
+
+    Attributes
+    ----------
+    max_result_size : int
+        In bytes, 0 for no limit.
+    heap : int
+        Bytes of the driver's JVM.
+    """
+
+    max_result_size: int
+    heap: int
+
+    @classmethod
+    def of(cls, context: SparkContext) -> DriverLimits:
+        """Those of a session; they do not change, and reading them takes a while."""
+        return cls(max_result_size(context), driver_heap(context))
+
+    def allow(self, received: int) -> bool:
+        """Whether the driver can receive so many bytes."""
+        return HEAP_COPIES * received <= self.heap and (received <= self.max_result_size or not self.max_result_size)
+
+    def check(self, received: int) -> None:
+        """Refuse a round that would return more.
+
+        Raises
+        ------
+        InvalidParamError
+        """
+        check_result_size(self.max_result_size, received)
+        check_driver_heap(self.heap, received, "a round")

@@ -9,15 +9,18 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from pyspark import cloudpickle
 
 from sparkgd.data import ingest as ingest_module
 from sparkgd.data.balance import RowRange, row_ranges_of
 from sparkgd.data.blockfile import map_block
 from sparkgd.data.ingest import ResidentPacked, ingest
 from sparkgd.engine import cluster as cluster_module
-from sparkgd.engine.cluster import ClusterEngine
+from sparkgd.engine.cluster import ClusterEngine, _received
 from sparkgd.engine.driver import DriverEngine
-from sparkgd.exceptions import InvalidDataError
+from sparkgd.engine.limits import DriverLimits
+from sparkgd.engine.partial import Work
+from sparkgd.exceptions import InvalidDataError, InvalidParamError
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
@@ -80,6 +83,22 @@ def test_a_tree_of_any_depth_gives_the_bits_of_the_driver(spark, depth):
     with packed(spark) as data:
         driver = DriverEngine(data.blocks(), depth).round(KERNELS)
         assert_same_bits(ClusterEngine(data, depth).round(KERNELS), driver)
+
+
+def test_the_tree_is_as_deep_as_the_driver_needs_it(spark, monkeypatch):
+    with packed(spark) as data:
+        question = len(cloudpickle.dumps(Work(tuple(KERNELS), None, ClusterEngine(data)._first_rows)))
+        received = {depth: _received([1.0] * len(data.partitions), depth) for depth in (1, 2)}
+        assert received[1] > received[2], "else there is nothing to see"
+        for depth in (1, 2):
+            limits = DriverLimits(int(question * received[depth]), 1 << 40)
+            monkeypatch.setattr(DriverLimits, "of", lambda context, limits=limits: limits)
+            found = ClusterEngine(data, 1).round(KERNELS)
+            assert_same_bits(found, DriverEngine(data.blocks(), depth).round(KERNELS))
+        too_little = DriverLimits(question, 1 << 40)
+        monkeypatch.setattr(DriverLimits, "of", lambda context: too_little)
+        with pytest.raises(InvalidParamError, match="maxResultSize"):
+            ClusterEngine(data, 1).round(KERNELS)
 
 
 def test_large_kernels_are_broadcast_and_the_broadcast_removed(spark, monkeypatch):

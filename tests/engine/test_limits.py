@@ -7,7 +7,7 @@ import pytest
 from sparkgd.classification import LogisticRegression
 from sparkgd.engine import cluster as cluster_module
 from sparkgd.engine import limits
-from sparkgd.engine.limits import check_driver_heap, check_result_size, max_result_size, parse_bytes
+from sparkgd.engine.limits import DriverLimits, check_driver_heap, check_result_size, max_result_size, parse_bytes
 from sparkgd.exceptions import InvalidParamError
 from tests.support.leftovers import nothing_left
 
@@ -43,17 +43,29 @@ def test_no_size():
         parse_bytes("many")
 
 
-def test_a_round_that_fits_is_let_through():
-    check_result_size(max_result_size(Context()), (1 << 30) // 4, 4, 2)
-    check_result_size(max_result_size(Context(spark_driver_maxResultSize="0")), 1 << 40, 100, 2)
+@pytest.mark.parametrize(
+    ("limits", "received", "allowed"),
+    [
+        (DriverLimits(1 << 30, 1 << 40), 1 << 30, True),
+        (DriverLimits(1 << 30, 1 << 40), (1 << 30) + 1, False),
+        (DriverLimits(0, 1 << 40), 1 << 37, True),
+        (DriverLimits(0, 6 << 20), 1 << 20, True),
+        (DriverLimits(0, 6 << 20), (1 << 20) + 1, False),
+    ],
+    ids=str,
+)
+def test_what_is_allowed_is_what_is_not_refused(limits, received, allowed):
+    assert limits.allow(received) == allowed
+    if allowed:
+        limits.check(received)
+    else:
+        with pytest.raises(InvalidParamError):
+            limits.check(received)
 
 
 def test_a_round_that_does_not_fit_names_the_setting_to_change():
-    with pytest.raises(InvalidParamError, match=r"1600 MB .*maxResultSize=2000m .*aggregationDepth=3"):
-        check_result_size(max_result_size(Context()), 160 << 20, 10, 2)
-    with pytest.raises(InvalidParamError, match="maxResultSize") as refused:
-        check_result_size(max_result_size(Context(spark_driver_maxResultSize="100m")), 160 << 20, 2, 2)
-    assert "aggregationDepth" not in str(refused.value)
+    with pytest.raises(InvalidParamError, match=r"1600 MB .*maxResultSize=2000m "):
+        check_result_size(max_result_size(Context()), 1600 << 20)
 
 
 def test_results_that_the_heap_cannot_hold_name_the_driver_memory():
@@ -76,6 +88,7 @@ def test_fits_that_the_driver_could_not_receive_are_refused(spark, monkeypatch):
         with pytest.raises(InvalidParamError, match=r"statistics of columns .*maxResultSize"):
             estimator.fit(frame)
         monkeypatch.undo()
-        monkeypatch.setattr(cluster_module, "driver_heap", lambda context: 300)
+        too_little = limits.DriverLimits(0, 300)
+        monkeypatch.setattr(cluster_module.DriverLimits, "of", lambda context: too_little)
         with pytest.raises(InvalidParamError, match=r"a round would send .*spark\.driver\.memory"):
             estimator.fit(frame)
