@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,18 @@ from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver,
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.pieces import aligned, cut_moves, free_entries, steepest_descent
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
+
+
+class Metric(Protocol):
+    """A model of the Hessian, for the curvature pairs to correct."""
+
+    def solve(self, point: Array, vector: Array) -> Array:
+        """About ``M^-1 v`` (n,), with M the model at ``point``; its product with v is positive unless v is zero."""
+        ...
+
+    def product(self, point: Array, vector: Array) -> Array:
+        """``M v``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,12 +57,17 @@ class Lbfgs(Solver[LbfgsState]):
 
     The unit step is tried first; when it fails, ``trials`` shorter steps are tried in one round. A line search that
     fails altogether drops the memory and starts again from the steepest descent.
+
+    The recursion begins with the identity, or with a ``metric`` where one is given: then the pairs only have to correct
+    that. Either is scaled to the curvature of the last pair (Nocedal and Wright, 2006: Numerical optimization, section
+    7.2), so that a metric that is too small throughout does not make steps too long.
     """
 
     memory: int = 20
     trials: int = 8
     penalty: Penalty = NoPenalty()
     name: str = "l-bfgs"
+    metric: Metric | None = None
 
     def start(self, point: Array) -> LbfgsState:
         zeros, empty = np.zeros_like(point), np.zeros((0, point.shape[0]))
@@ -104,7 +123,7 @@ class Lbfgs(Solver[LbfgsState]):
             iteration=state.iteration + 1,
             residual=prox_residual(self.penalty, point, gradient),
             direction=self._direction(point, gradient, state),
-            steps=np.ones(1) if len(state.moves) else self._first_ladder(),
+            steps=np.ones(1) if len(state.moves) or self.metric is not None else self._first_ladder(),
         )
 
     def _first_ladder(self) -> Array:
@@ -114,16 +133,17 @@ class Lbfgs(Solver[LbfgsState]):
     def _direction(self, point: Array, gradient: Array, state: LbfgsState) -> Array:
         steepest = steepest_descent(self.penalty, point, gradient)
         free = free_entries(self.penalty, point, steepest)
-        direction = inverse_hessian_product(state.moves, state.changes, steepest, free)
+        solve = None if self.metric is None else scaled_inverse(self.metric, point, state.moves, state.changes)
+        direction = inverse_hessian_product(state.moves, state.changes, steepest, free, solve)
         return aligned(self.penalty, point, steepest, direction)
 
     def _failed(self, state: LbfgsState) -> LbfgsState:
         shortest = float(state.steps.min())
         if shortest > 2.0**-16:
             return replace(state, steps=shortest * np.exp2(-1.0 - np.arange(self.trials)))
-        if len(state.moves) == 0:
-            return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
         steepest = steepest_descent(self.penalty, state.point, state.gradient)
+        if np.array_equal(state.direction, steepest):
+            return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
         empty = state.moves[:0]
         return replace(state, moves=empty, changes=empty, direction=steepest, steps=self._first_ladder())
 
@@ -133,10 +153,27 @@ def _is_curved(move: Array, change: Array) -> bool:
     return float(move @ change) > 1e-10 * float(np.linalg.norm(move) * np.linalg.norm(change))
 
 
-def inverse_hessian_product(moves: Array, changes: Array, vector: Array, free: npt.NDArray[np.bool_]) -> Array:
+def scaled_inverse(metric: Metric, point: Array, moves: Array, changes: Array) -> Callable[[Array], Array]:
+    """The inverse of the metric at ``point``, times ``s . M s / s . y`` where there is a last pair (s, y)."""
+    scale = 1.0
+    if len(moves):
+        curvature = float(moves[-1] @ metric.product(point, moves[-1]))
+        # A loss that is not convex may curve the other way at this point.
+        scale = curvature / float(moves[-1] @ changes[-1]) if curvature > 0.0 else 1.0
+    return lambda vector: scale * metric.solve(point, vector)
+
+
+def inverse_hessian_product(
+    moves: Array,
+    changes: Array,
+    vector: Array,
+    free: npt.NDArray[np.bool_],
+    solve: Callable[[Array], Array] | None = None,
+) -> Array:
     """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980) within the ``free`` entries.
 
     Pairs that are flat there are left out. They are restricted one by one: a copy of all would be many points long.
+    ``solve`` applies the inverse Hessian that they correct; without it, that is a multiple of the identity.
     """
     everywhere = bool(free.all())
 
@@ -153,7 +190,9 @@ def inverse_hessian_product(moves: Array, changes: Array, vector: Array, free: n
     for move, change, inverse in reversed(pairs):
         alphas.append(inverse * float(move @ result))
         result -= alphas[-1] * within(change)
-    if pairs:
+    if solve is not None:
+        result = within(solve(result))
+    elif pairs:
         change, inverse = within(pairs[-1][1]), pairs[-1][2]
         result *= 1.0 / (inverse * float(change @ change))
     for (move, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):

@@ -18,7 +18,7 @@ from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Solver
 from sparkgd.solvers.gd import GradientDescent
-from sparkgd.solvers.lbfgs import Lbfgs
+from sparkgd.solvers.lbfgs import Lbfgs, Metric
 from sparkgd.solvers.local_sgd import LocalSgd
 from sparkgd.solvers.local_svrg import LocalSvrg
 from sparkgd.solvers.nesterov import Nesterov
@@ -110,6 +110,8 @@ class SolverContext:
         To begin with, for a loss with kinks; None for a smooth one.
     coefs : int
         Length of a point.
+    metric : Metric or None
+        A model of the Hessian, if one is known.
     """
 
     settings: SolverSettings
@@ -122,6 +124,7 @@ class SolverContext:
     is_quadratic: bool = False
     smoothing_width: float | None = None
     coefs: int = 0
+    metric: Metric | None = None
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ def _lbfgs(context: SolverContext, name: str) -> Lbfgs:
     point_bytes = 8 * max(context.coefs, 1)
     memory = int(np.clip(HISTORY_BYTES // (2 * point_bytes), 5, Lbfgs.memory))
     trials = int(np.clip(ROUND_BYTES // point_bytes, 1, Lbfgs.trials))
-    return Lbfgs(memory, trials, context.penalty, name)
+    return Lbfgs(memory, trials, context.penalty, name, context.metric)
 
 
 def _refuse_settings(settings: SolverSettings, unused: dict[str, tuple[str, str]]) -> None:

@@ -1,7 +1,8 @@
 """A pilot: the model is first trained on a sample of the rows in the driver, and training moves on from there.
 
 A sample of n rows for p columns ends about ``p / 2n`` above the optimum, in no round at all. What the solver has
-learned of the curvature on the way (a Hessian, curvature pairs) is nearly that of all rows, and stays with it.
+learned of the curvature on the way (a Hessian, curvature pairs) is nearly that of all rows, and stays with it. A solver
+that cannot afford Hessians of all rows goes on with that of the sample (see `sparkgd.training.sampled_hessian`).
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine, TimedEngine
 from sparkgd.training.row_space import has_few_rows, solve_in_row_space
+from sparkgd.training.sampled_hessian import metric_of
 from sparkgd.training.space import check_constant, ridge_of, row_length, space_of
 from sparkgd.training.spec import TrainingSpec
 from sparkgd.training.stopping import Stopping
@@ -126,7 +127,10 @@ def _from_row_space(prepared: Prepared, ridge: Diagonal, context: SolverContext,
 
 
 def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Prepared:
-    """The task started where the pilot ends, if that turns out to be any good."""
+    """The task started where the pilot ends, if that turns out to be any good.
+
+    The Hessian of the pilot's rows serves a solver that cannot afford one of all rows, wherever it starts.
+    """
     task = prepared.task
     rough = replace(context, settings=replace(context.settings, tol=pilot.tol))
     stopping = Stopping(task.stopping.max_iterations, pilot.tol, task.stopping.max_seconds)
@@ -134,6 +138,8 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     began = time.perf_counter()
     task = replace(task, resumed=pilot.solve(sampled))
     seconds = time.perf_counter() - began
+    known = replace(context, metric=metric_of(task.objective, pilot.engine, pilot.rows))
+    task = replace(task, solver=build_solver(prepared.choice.name, known))
     return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
 
 

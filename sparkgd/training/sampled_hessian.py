@@ -1,0 +1,93 @@
+"""The Hessian of a sample of the rows, for a solver that takes its gradients from all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.solvers.base import ProductRequest
+from sparkgd.training.objective import Objective
+from sparkgd.training.rounds import Engine, Question, run_round
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+DAMPING = 0.003
+"""Added to a curvature that is about 1 in solver coordinates: the sample may miss as much."""
+
+ACCURACY = 0.2
+"""Residual, relative to the right side, with which a system is solved: the sample is not much more accurate."""
+
+MAX_PRODUCTS = 30
+"""Products for one system."""
+
+MOST_CURVATURES = 1e7
+"""Second derivatives of a sample's rows up to which a product takes no more than tenths of a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampledHessian:
+    """``H_S(u) + 0.003 I``, H_S the Hessian over a sample S, in solver coordinates; a `sparkgd.solvers.lbfgs.Metric`.
+
+    Steps by the inverse of such a matrix along exact gradients are sub-sampled Newton steps (Byrd, Chin, Neveitt and
+    Nocedal, 2011: On the use of stochastic Hessian information in optimization methods for machine learning; Roosta
+    and Mahoney, 2019: Sub-sampled Newton methods). They converge linearly, at the rate at which H_S differs from the
+    Hessian over all rows; L-BFGS makes good for the difference. The damping bounds the steps in directions of which
+    the sample knows nothing (Shamir, Srebro and Zhang, 2014: Communication-efficient distributed optimization using an
+    approximate Newton-type method).
+
+    Systems are solved by conjugate gradients without forming H_S: the diagonal blocks of the outputs alone, or a
+    Kronecker product, which could be factored, tell too little of how outputs vie with each other (on mnist they
+    saved no rounds, the whole of H_S three in four).
+
+    Parameters
+    ----------
+    objective : Objective
+    engine : Engine
+        Over the sample, in this process.
+    """
+
+    objective: Objective
+    engine: Engine
+
+    def solve(self, point: Array, vector: Array) -> Array:
+        """Conjugate gradients from zero for ``(H_S(point) + 0.003 I) x = vector``, of shape (n,).
+
+        Cut off where the loss is not convex (Steihaug, 1983); even so x has a positive product with the vector.
+        """
+        solution, residual, direction = np.zeros_like(vector), vector, vector
+        square = float(vector @ vector)
+        target = ACCURACY**2 * square
+        for _ in range(MAX_PRODUCTS):
+            if square <= target:
+                break
+            product = self.product(point, direction)
+            curvature = float(direction @ product)
+            if not curvature > 0.0:
+                break
+            solution = solution + (square / curvature) * direction
+            residual = residual - (square / curvature) * product
+            before, square = square, float(residual @ residual)
+            direction = residual + (square / before) * direction
+        return solution if solution.any() else vector
+
+    def product(self, point: Array, vector: Array) -> Array:
+        """``(H_S(point) + 0.003 I) vector``, of shape (n,)."""
+        question = Question(self.objective, ProductRequest(point, vector[None, :]), np.nan)
+        products = run_round(self.engine, [question])[0].reply.products
+        assert products is not None
+        return np.asarray(products[0] + DAMPING * vector)
+
+
+def metric_of(objective: Objective, sample: Engine, rows: int) -> SampledHessian | None:
+    """The metric by a sample of so many rows; None where there is none, or where it does not pay.
+
+    Under L1 the pairs and the steps of L-BFGS keep to the linear pieces of the penalty, which the metric does not know:
+    steps end early there, and more of them are needed than without.
+    """
+    loss = objective.loss
+    is_cheap = rows * loss.num_outputs**2 <= MOST_CURVATURES
+    is_known = loss.has_curvature and objective.penalty_on_coef.is_smooth
+    return SampledHessian(objective, sample) if is_known and is_cheap else None

@@ -1,0 +1,79 @@
+"""L-BFGS with a metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from sparkgd.solvers.base import GradientRequest, Reply, Status
+from sparkgd.solvers.lbfgs import Lbfgs, LbfgsState, inverse_hessian_product, scaled_inverse
+
+N = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A matrix that is the same everywhere."""
+
+    matrix: np.ndarray
+
+    def solve(self, point, vector):
+        return np.linalg.solve(self.matrix, vector)
+
+    def product(self, point, vector):
+        return self.matrix @ vector
+
+
+def hessian() -> np.ndarray:
+    root = np.random.default_rng(0).standard_normal((N, N)) * np.geomspace(1.0, 30.0, N)
+    return root.T @ root + np.eye(N)
+
+
+def told(solver: Lbfgs, state: LbfgsState, matrix: np.ndarray) -> LbfgsState:
+    """The state after a round on the quadratic ``(u - 1)^T H (u - 1) / 2``."""
+    request = solver.ask(state)
+    assert isinstance(request, GradientRequest)
+    away = request.points - 1.0
+    return solver.tell(state, Reply(0.5 * np.einsum("mi,ij,mj->m", away, matrix, away), away @ matrix))
+
+
+def test_with_the_hessian_as_metric_a_quadratic_takes_one_step():
+    matrix = hessian()
+    solver = Lbfgs(metric=Fixed(matrix))
+    state = told(solver, told(solver, solver.start(np.zeros(N)), matrix), matrix)
+    assert state.iteration == 1
+    np.testing.assert_allclose(state.point, 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("with_metric", [False, True])
+def test_the_last_pair_is_met_whatever_the_metric(with_metric):
+    random, matrix = np.random.default_rng(1), hessian()
+    moves = random.standard_normal((4, N))
+    changes = moves @ matrix
+    metric = Fixed(np.diag(random.uniform(0.5, 2.0, N)))
+    solve = (lambda vector: metric.solve(np.zeros(N), vector)) if with_metric else None
+    found = inverse_hessian_product(moves, changes, changes[-1], np.ones(N, dtype=bool), solve)
+    np.testing.assert_allclose(found, moves[-1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
+def test_with_a_pair_the_scale_of_a_metric_does_not_matter(factor):
+    random, matrix = np.random.default_rng(1), hessian()
+    moves, vector = random.standard_normal((2, N)), random.standard_normal(N)
+    metric = np.diag(random.uniform(0.5, 2.0, N))
+    found = scaled_inverse(Fixed(factor * metric), np.zeros(N), moves, moves @ matrix)(vector)
+    scale = (moves[1] @ metric @ moves[1]) / (moves[1] @ matrix @ moves[1])
+    np.testing.assert_allclose(found, scale * np.linalg.solve(metric, vector), rtol=1e-9)
+
+
+def test_a_metric_that_leads_astray_gives_way_to_the_steepest_descent_and_then_the_fit_has_stalled():
+    solver = Lbfgs(metric=Fixed(np.eye(N) * 1e-2))
+    state = told(solver, solver.start(np.zeros(N)), hessian())
+    for _ in range(12):
+        if state.ending is None:
+            points = solver.ask(state).points
+            state = solver.tell(state, Reply(np.full(len(points), np.inf), np.zeros_like(points)))
+    assert state.ending is not None and state.ending.status is Status.STALLED
+    np.testing.assert_array_equal(state.direction, -state.gradient)
