@@ -7,7 +7,7 @@ A fit runs in a child: driver, JVM and Python workers in one tree. Two ways to l
   ``RLIMIT_AS`` would count mapped files and what the JVM merely reserves; ``RLIMIT_RSS`` has no effect on Linux.
 - A limit of a control group also bounds the pages of mapped files that are in memory. Making one takes privileges, so
   start the script in one where there are: ``systemd-run --user --scope -p MemoryMax=1G -p MemorySwapMax=0 python -m
-  benchmarks.memory_limit --rows 4000000``.
+  benchmarks.memory_limit --rows 6000000``.
 
 With ``--blockAccess read`` the resident set itself, mapped pages included, stays far below the blocks without any
 control group; with ``map`` it may grow to the blocks' size while memory is free, as the page cache does. The script
@@ -80,9 +80,9 @@ def limited(options: argparse.Namespace) -> tuple[dict[str, object], PeakMemory]
 def main() -> None:
     """Run a fit under the limit and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--rows", type=int, default=6_000_000)
     parser.add_argument("--columns", type=int, default=100)
-    parser.add_argument("--heap", type=int, default=256, help="JVM heap in MB")
+    parser.add_argument("--heap", type=int, default=512, help="JVM heap in MB; Spark wants 450 at least")
     parser.add_argument("--limit", type=int, default=900, help="RLIMIT_DATA of each process in MB")
     parser.add_argument("--blockAccess", choices=("map", "read"), default="map")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
