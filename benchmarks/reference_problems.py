@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.session import local_session
 from sparkgd.data.ingest import SAMPLE_BYTES, ingest
-from sparkgd.data.packed import sample_of
+from sparkgd.data.packed import numbered, sample_of
 from sparkgd.data.statistics import Statistics, merge, statistics_of
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
@@ -102,7 +102,7 @@ def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
     engine = DriverEngine(blocks)
     if size <= DRIVER_BYTES:
         return engine, None
-    sample = [sample_of(block, SAMPLE_BYTES / size) for block in blocks]
+    sample = numbered([sample_of(block, SAMPLE_BYTES / size) for block in blocks])
     return engine, Pilot(DriverEngine(sample), sum(block.rows for block in sample))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -84,18 +86,14 @@ class Packed:
         return dict(sorted(merged.items()))
 
     def sample(self) -> list[Block]:
-        """A small share of the rows of each partition."""
+        """A small share of the rows of each partition, numbered through."""
         samples = [self.partitions[index].sample for index in sorted(self.partitions)]
-        return [sample for sample in samples if sample is not None]
+        return numbered([sample for sample in samples if sample is not None])
 
     def blocks(self) -> list[Block]:
         """The blocks themselves, in order and numbered through."""
         found = self._found()
-        blocks, rows = [], 0
-        for index in sorted(found):
-            blocks.append(replace(found[index], first_row=rows))
-            rows += found[index].rows
-        return blocks
+        return numbered([found[index] for index in sorted(found)])
 
     def _found(self) -> dict[int, Block]:
         """The blocks by partition."""
@@ -103,6 +101,12 @@ class Packed:
 
     def release(self) -> None:
         """Drop everything that is kept outside this process."""
+
+
+def numbered(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with the numbers of their first rows, in this order."""
+    first_rows = accumulate((block.rows for block in blocks), initial=0)
+    return [replace(block, first_row=first) for block, first in zip(blocks, first_rows, strict=False)]
 
 
 def sample_of(block: Block, share: float) -> Block:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
 from sparkgd.engine.combine import combine
 from sparkgd.engine.partial import Work
 from sparkgd.kernels import Block, Kernel, Sums
+from sparkgd.kernels.threads import one_thread
 
 Array = npt.NDArray[np.float64]
 
 
 class DriverEngine:
-    """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster.
-
-    BLAS has one thread, as in Spark's workers: chunks that fit a core's cache are too small to share out, threads that
-    wait for each other are worst on a busy machine, and their number would show in the last bits.
-    """
+    """Blocks held in memory, one for each partition; the same kernels and the same order of sums as on a cluster."""
 
     def __init__(self, blocks: Sequence[Block], depth: int = 2, class_weights: Array | None = None) -> None:
         self._blocks = list(blocks)
@@ -31,16 +26,10 @@ class DriverEngine:
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
         work = Work(tuple(kernels), self._class_weights, {})
-        with _controller().limit(limits=1, user_api="blas"):
+        with one_thread():
             total = combine([work.scan(block) for block in self._blocks], self._depth)
         return [sums.dense() for sums in total.sums]
 
     def close(self) -> None:
         """Drop the blocks."""
         self._blocks = []
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    """Handle of the BLAS libraries of this process; finding them takes some milliseconds."""
-    return ThreadpoolController()

@@ -71,6 +71,10 @@ class Features(Protocol):
         """``X^T d`` of shape (num_features,), or (q, num_features) for a matrix of shape (rows, q)."""
         ...
 
+    def squared(self) -> Features:
+        """The matrix of the squares of all values."""
+        ...
+
     def dense(self) -> Array:
         """The matrix as a dense float64 array: only for chunks of few columns."""
         ...
@@ -139,6 +143,9 @@ class DenseFeatures:
 
     def transpose_dot(self, multipliers: Array) -> Array:
         return np.asarray(multipliers.T @ np.asarray(self.values), dtype=np.float64)
+
+    def squared(self) -> DenseFeatures:
+        return DenseFeatures(np.square(self.dense()))
 
     def dense(self) -> Array:
         return np.asarray(self.values, dtype=np.float64)
@@ -223,6 +230,10 @@ class CsrFeatures:
     def transpose_dot(self, multipliers: Array) -> Array:
         return np.asarray((self._matrix().T @ multipliers).T, dtype=np.float64)
 
+    def squared(self) -> CsrFeatures:
+        squares = np.square(np.asarray(self.values, dtype=np.float64))
+        return CsrFeatures(squares, self.indices, self.indptr, self.width)
+
     def dense(self) -> Array:
         return np.asarray(self._matrix().toarray(), dtype=np.float64)
 
@@ -302,6 +313,9 @@ class WideFeatures:
 
     def transpose_dot(self, multipliers: Array) -> Array:
         return self._spread(self.inside.transpose_dot(multipliers))
+
+    def squared(self) -> WideFeatures:
+        return WideFeatures(self.inside.squared(), self.columns, self.width)
 
     def dense(self) -> Array:
         return self._spread(self.inside.dense())

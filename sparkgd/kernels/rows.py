@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +24,26 @@ class RowsKernel:
         Rows of the whole dataset.
     held_out : int
         The fold whose rows get the weight 0, -1 for none.
+    step : int
+        Only every ``step``-th row is taken.
     """
 
     count: int
     held_out: int = -1
+    step: int = 1
 
     def __call__(self, block: Block) -> Sums:
+        block = self._thinned(block)
         offset = np.zeros(block.rows) if block.offset is None else block.offset
         columns = np.vstack([block.features.dense().T, block.label, block.training_weight(self.held_out), offset])
         numbers = np.arange(block.first_row, block.first_row + block.rows)
-        return Sums(rows=columns, entries=Entries(numbers, self.count))
+        return Sums(rows=columns, entries=Entries(numbers, -(-self.count // self.step)))
+
+    def _thinned(self, block: Block) -> Block:
+        if self.step == 1:
+            return block
+        taken = np.arange(-block.first_row % self.step, block.rows, self.step)
+        return replace(block.take(taken), first_row=-(-block.first_row // self.step))
 
 
 def collected(sums: Sums) -> Block:

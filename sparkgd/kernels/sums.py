@@ -66,6 +66,8 @@ class Sums:
         knows of each entry of the coef (see `sparkgd.kernels.local`).
     rows : ndarray (p + 3, n)
         The n rows of the dataset themselves, each a column of its own (see `sparkgd.kernels.rows`).
+    groups : ndarray (g, p + 3)
+        Sums of ``weight * [x, label, 1, offset]`` over groups of rows (see `sparkgd.kernels.condense`).
     entries : Entries or None
         The entries of a coef that `BY_COEF` are about, all others being zero; None for all of them.
     """
@@ -82,6 +84,7 @@ class Sums:
     move: Array | None = None
     information: Array | None = None
     rows: Array | None = None
+    groups: Array | None = None
     entries: Entries | None = None
 
     def __add__(self, other: Sums) -> Sums:

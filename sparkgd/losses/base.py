@@ -18,6 +18,9 @@ from sparkgd.exceptions import InvalidParamError
 
 Array = npt.NDArray[np.float64]
 
+PIECES = 6
+"""Pieces of a piecewise linear loss, at most: three on each side of zero slope."""
+
 RowDerivative = Callable[[float, float, Array, Array], None]
 """``f(parameter, label, raw_prediction, out)``: one row's derivative, written to ``out``."""
 
@@ -89,6 +92,8 @@ class Loss(ABC):
     can_be_smoothed : bool
         For a loss that is not smooth: whether `smoothed`, `typical_width` and `conjugate` are available, with which
         solvers for smooth losses work.
+    is_piecewise_linear : bool
+        Whether `pieces` is available, by which many rows can be condensed to few.
     has_curvature : bool
         Whether `curvature` is available, as `newton` and `newton-cg` need.
     is_convex : bool
@@ -102,6 +107,7 @@ class Loss(ABC):
 
     is_smooth: ClassVar[bool] = True
     can_be_smoothed: ClassVar[bool] = False
+    is_piecewise_linear: ClassVar[bool] = False
     is_convex: ClassVar[bool] = True
     is_quadratic: ClassVar[bool] = False
     row_derivative: ClassVar[RowDerivative | None] = None
@@ -160,6 +166,14 @@ class Loss(ABC):
     def conjugate(self, label: Array, derivative: Array) -> Array:
         """For a loss that is not smooth, whose least value is 0: ``sup_z [derivative z - l(y, z)]``, maybe inf."""
         raise NotImplementedError(f"the conjugate of the {self.name} loss is not known")
+
+    def pieces(self, label: Array, raw_prediction: Array) -> tuple[npt.NDArray[np.intp], Array]:
+        """For a piecewise linear loss: the number of each row's piece, below `PIECES`, and its distance to a kink.
+
+        As a function of label and raw prediction together the loss is linear over the rows of a piece, and convex over
+        the pieces of one parity.
+        """
+        raise NotImplementedError(f"the {self.name} loss is not known to be piecewise linear")
 
     def inverse_link(self, raw_prediction: Array) -> Array:
         """The prediction (a mean, a probability, a quantile) that a raw prediction stands for."""

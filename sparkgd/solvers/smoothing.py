@@ -26,6 +26,7 @@ from sparkgd.solvers.base import (
     Status,
     ended,
 )
+from sparkgd.solvers.residual import prox_residual
 
 SHRINK = 0.3
 """Ratio of successive widths."""
@@ -103,7 +104,16 @@ class Smoothing(Solver[SmoothingState]):
             inner=inner, width=self.width, next_width=SHRINK * self.width,
         )  # fmt: skip
 
+    def restart(self, state: SmoothingState) -> SmoothingState:
+        """Keeps the width, and the bound: the new objective must nowhere be below the old one."""
+        start = self.start(state.point)
+        return replace(start, width=state.width, next_width=state.next_width, bound=state.bound)
+
     def ask(self, state: SmoothingState) -> Request:
+        if _awaits_proof(state):
+            point = state.point[None, :]
+            slopes = SmoothedRequest(GradientRequest(point), state.width)
+            return CompoundRequest((CertificateRequest(point, state.width), slopes))
         request = self.inner.ask(state.inner)
         assert not isinstance(request, CompoundRequest | EpochRequest)
         points = _points(request)
@@ -118,6 +128,8 @@ class Smoothing(Solver[SmoothingState]):
         )
 
     def tell(self, state: SmoothingState, reply: Reply) -> SmoothingState:
+        if _awaits_proof(state):
+            return self._proved(state, *reply.parts)
         certified, current, finer, *fallback = reply.parts
         inner = self.inner.tell(state.inner, current)
         if fallback and inner.ending is None and inner.iteration == state.inner.iteration:
@@ -127,6 +139,15 @@ class Smoothing(Solver[SmoothingState]):
             index = self._accepted(state, inner)
             return self._judged(self._certified(state, inner, certified.certificate, index), _at(finer, index))
         return replace(state, inner=inner) if inner.ending is None else self._stuck(state, inner.ending)
+
+    def _proved(self, state: SmoothingState, certified: Reply, slopes: Reply) -> SmoothingState:
+        """The state after the round in which its bound may already prove that the point is good enough."""
+        assert certified.certificate is not None
+        residual = prox_residual(self.penalty, state.point, slopes.gradients[0])
+        evaluated = replace(state.inner, gradient=slopes.gradients[0], residual=residual)
+        state = self._certified(state, evaluated, certified.certificate, 0)
+        state = replace(state, inner=self.inner.start(state.point), gap=state.duality_gap)
+        return ended(state, Status.CONVERGED, self._reason(state)) if state.gap <= self._limit(state) else state
 
     def _accepted(self, state: SmoothingState, inner: State) -> int:
         """Which of the points asked for the inner solver has moved to."""
@@ -191,6 +212,11 @@ class Smoothing(Solver[SmoothingState]):
         if state.gap == state.duality_gap:
             return f"duality gap {against}"
         return f"estimated gap {against} at smoothing width {state.width:.3g} (no proof: weights without L2 penalty)"
+
+
+def _awaits_proof(state: SmoothingState) -> bool:
+    """Whether a bound is known but no objective: a round for the latter costs little, and may be all that is needed."""
+    return state.iteration < 0 and state.bound > 0.0
 
 
 def _points(request: GradientRequest | HessianRequest | ProductRequest) -> Array:

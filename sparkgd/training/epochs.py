@@ -19,12 +19,11 @@ Array: TypeAlias = npt.NDArray[np.float64]
 def epoch_kernel(objective: Objective, request: EpochRequest) -> EpochKernel:
     """The kernel of a request; steps are taken in the objective's (diagonal) coordinates."""
     layout, diagonal = objective.layout, _diagonal(objective)
-    frame = Frame(diagonal.center, diagonal.scale, diagonal.intercept_scale if layout.fit_intercept else 0.0)
     return EpochKernel(
         objective.loss,
         layout,
         diagonal.to_raw(request.point),
-        frame,
+        frame_of(objective),
         Steps(
             request.first_step, request.last_step, request.epochs, damping=request.damping,
             seed=request.seed, round=request.round,
@@ -33,6 +32,12 @@ def epoch_kernel(objective: Objective, request: EpochRequest) -> EpochKernel:
         _centred_loss_gradient(objective, request),
         objective.held_out,
     )  # fmt: skip
+
+
+def frame_of(objective: Objective) -> Frame:
+    """The objective's (diagonal) coordinates as kernels take them."""
+    diagonal = _diagonal(objective)
+    return Frame(diagonal.center, diagonal.scale, diagonal.intercept_scale if objective.layout.fit_intercept else 0.0)
 
 
 def epoch_reply(objective: Objective, point: Array, sums: Sums) -> Reply:

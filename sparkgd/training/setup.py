@@ -15,6 +15,7 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.penalties import OnWeights, Penalty
 from sparkgd.solvers.registry import SOLVERS, SolverContext, build_solver, working_solvers
 from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver
+from sparkgd.training.condense import solve_condensed
 from sparkgd.training.coordinates import Diagonal
 from sparkgd.training.first_gradient import moving_coefs
 from sparkgd.training.loop import Outcome, Task
@@ -43,7 +44,7 @@ class Prepared:
     seconds : list of float
         Of the rounds that preparing it took.
     pilot_seconds : float
-        Of the pilot's training in this process.
+        Of the pilot's training, or of that on condensed rows, in this process.
     """
 
     task: Task
@@ -66,7 +67,7 @@ def prepare(
     """Make a model's task.
 
     With ``solver="auto"`` it starts from the solution in the span of the rows if these are few, or where a pilot ends
-    if rows for one are given.
+    if rows for one are given; for a loss with kinks, from the optimum of condensed rows.
 
     Raises
     ------
@@ -104,6 +105,8 @@ def prepare(
     ridge = ridge_of(spec, penalty, layout, statistics)
     if ridge is not None and choice.name == "l-bfgs" and spec.loss.has_curvature and has_few_rows(layout, rows):
         return _from_row_space(prepared, ridge, context, timed)
+    if pilot is not None and _wants_condensing(spec, choice, layout):
+        return _from_condensed(prepared, pilot, rows, timed)
     if pilot is not None and _wants_pilot(spec, prepared.choice, layout, pilot):
         return _from_pilot(prepared, pilot, context)
     return prepared
@@ -141,6 +144,20 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     known = replace(context, metric=metric_of(task.objective, pilot.engine, pilot.rows))
     task = replace(task, solver=build_solver(prepared.choice.name, known))
     return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
+
+
+def _from_condensed(prepared: Prepared, pilot: Pilot, rows: int, engine: Engine) -> Prepared:
+    """The task started from the optimum over few rows that stand for all, if that was found."""
+    timed, began = TimedEngine(engine), time.perf_counter()
+    resumed = solve_condensed(prepared.task, pilot, rows, timed)
+    seconds = time.perf_counter() - began - sum(timed.seconds)
+    task, origin = replace(prepared.task, resumed=resumed), "" if resumed is None else "the optimum of condensed rows"
+    return replace(prepared, task=task, origin=origin, pilot_seconds=seconds)
+
+
+def _wants_condensing(spec: TrainingSpec, choice: Choice, layout: CoefLayout) -> bool:
+    """Where rows lie on linear pieces of the loss, and are short enough for the driver to hold thousands of them."""
+    return spec.loss.is_piecewise_linear and choice.name == "newton" and layout.size <= NEWTON_SIZE
 
 
 def _wants_pilot(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot: Pilot) -> bool:

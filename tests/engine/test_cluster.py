@@ -15,17 +15,29 @@ from sparkgd.data import ingest as ingest_module
 from sparkgd.data.balance import RowRange, row_ranges_of
 from sparkgd.data.blockfile import map_block
 from sparkgd.data.ingest import ResidentPacked, ingest
+from sparkgd.data.statistics import merge
 from sparkgd.engine import cluster as cluster_module
 from sparkgd.engine.cluster import ClusterEngine, _received
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Work
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
+from sparkgd.kernels.condense import CondenseKernel
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.losses import LogisticLoss
+from sparkgd.kernels.local import Frame
+from sparkgd.losses import HingeLoss, LogisticLoss
+from sparkgd.penalties import ElasticNet
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.sampling import UniformRows
+from sparkgd.training import condense
+from sparkgd.training.loop import train
+from sparkgd.training.pilot import Pilot
+from sparkgd.training.setup import prepare
+from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.stopping import Stopping
 from tests.support.leftovers import nothing_left
 
 PARTITIONS, ROWS = 13, 200
@@ -35,6 +47,7 @@ KERNELS = [
     GradientKernel(LogisticLoss(), LAYOUT, POINTS),
     GramKernel(np.zeros(3), np.ones(3)),
     GradientKernel(LogisticLoss(), LAYOUT, POINTS[:1], sample=UniformRows(1, 1, 50, ROWS)),
+    CondenseKernel(HingeLoss(), LAYOUT, POINTS, Frame(np.zeros(3), np.ones(3), 1.0), 50, ROWS),
 ]
 
 
@@ -74,7 +87,7 @@ def packed(spark, **options) -> Iterator[ResidentPacked]:
 
 def assert_same_bits(left, right):
     for mine, other in zip(left, right, strict=True):
-        for name in ("value", "gradient", "weight", "hessian"):
+        for name in ("value", "gradient", "weight", "hessian", "rows", "groups"):
             np.testing.assert_array_equal(getattr(mine, name), getattr(other, name), err_msg=name)
 
 
@@ -99,6 +112,25 @@ def test_the_tree_is_as_deep_as_the_driver_needs_it(spark, monkeypatch):
         monkeypatch.setattr(DriverLimits, "of", lambda context: too_little)
         with pytest.raises(InvalidParamError, match="maxResultSize"):
             ClusterEngine(data, 1).round(KERNELS)
+
+
+def test_condensed_rows_lead_to_the_same_bits_as_in_the_driver(spark, monkeypatch):
+    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (3 + 3) * 60)
+    spec = TrainingSpec(
+        HingeLoss(), lambda s, k: ElasticNet(np.zeros(3), np.full(3, 0.01)), True, False, SolverSettings(),
+        Stopping(100, 1e-6),
+    )  # fmt: skip
+    with packed(spark) as data:
+        sample, statistics = data.sample(), merge(list(data.statistics().values()))
+        pilot = Pilot(DriverEngine(sample), sum(block.rows for block in sample))
+        fits = []
+        for engine in (ClusterEngine(data), DriverEngine(data.blocks())):
+            task = prepare(spec, statistics, ROWS, engine, pilot).task
+            assert task.resumed is not None
+            fits.append(train(engine, [task])[0])
+    np.testing.assert_array_equal(fits[0].coef, fits[1].coef)
+    assert fits[0].objectives == fits[1].objectives
+    assert fits[0].ending.status is Status.CONVERGED
 
 
 def test_large_kernels_are_broadcast_and_the_broadcast_removed(spark, monkeypatch):

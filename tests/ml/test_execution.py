@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from sparkgd.classification import LogisticRegression
+from sparkgd.classification import LinearSVC, LogisticRegression
+from sparkgd.ml import session
 from sparkgd.regression import LinearRegression
+from sparkgd.training import condense
 from tests.support.frames import frame, in_partitions
 from tests.support.leftovers import nothing_left
 
@@ -38,6 +40,20 @@ def test_cluster_and_driver_give_the_same_coefficients(spark, df, solver):
     assert cluster.intercept == pytest.approx(driver.intercept, rel=1e-10)
     np.testing.assert_allclose(cluster.summary.objectiveHistory, driver.summary.objectiveHistory, rtol=1e-12)
     assert cluster.summary.totalRounds == driver.summary.totalRounds
+
+
+def test_condensed_rows_on_a_cluster_lead_to_the_optimum(spark, df, monkeypatch):
+    monkeypatch.setattr(session, "DRIVER_BYTES", 0)
+    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (6 + 3) * 100)
+    estimator = LinearSVC(regParam=0.01, weightCol="weight", classWeight={"1": 2.0})
+    plain = estimator.copy().setExecution("driver").fit(df).summary
+    with nothing_left(spark):
+        first, second = (estimator.copy().setExecution("cluster").fit(df) for _ in range(2))
+    np.testing.assert_array_equal(first.coefficients, second.coefficients)
+    assert "it starts from the optimum of condensed rows" in first.summary.solverReason
+    assert "condensed" not in plain.solverReason
+    assert first.summary.status == plain.status == "converged"
+    assert first.summary.objectiveHistory[-1] == pytest.approx(plain.objectiveHistory[-1], rel=2e-6)
 
 
 @pytest.mark.parametrize("execution", ["cluster", "driver"])

@@ -1,0 +1,151 @@
+"""Fits on condensed rows: the optimum, proven over all rows, in few rounds; and if it is not found, nothing is lost."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sparkgd.data.packed import numbered, sample_of
+from sparkgd.data.statistics import merge, statistics_of
+from sparkgd.engine.driver import DriverEngine
+from sparkgd.kernels import Block
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.losses import HingeLoss, PiecewiseLinearLoss
+from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training import condense
+from sparkgd.training.loop import Outcome, train
+from sparkgd.training.pilot import Pilot
+from sparkgd.training.setup import Prepared, prepare
+from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.stopping import Stopping
+from tests.losses.cases import KINKED
+
+ROWS, COLUMNS = 4000, 6
+L2 = np.full(COLUMNS, 1e-3)
+PENALTIES: dict[str, Penalty] = {
+    "l2": ElasticNet(np.zeros(COLUMNS), L2),
+    "elastic net": ElasticNet(np.full(COLUMNS, 5e-3), L2),
+    "none": NoPenalty(),
+    "bounds": Bounded(np.full(COLUMNS, -0.2), np.full(COLUMNS, 0.3), ElasticNet(np.zeros(COLUMNS), L2)),
+}
+PROVABLE = ("l2", "elastic net")
+
+DEFAULT = Stopping(100, 1e-6)
+
+every_loss = pytest.mark.parametrize("loss", list(KINKED.values()), ids=list(KINKED))
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch):
+    """A tenth of the rows is kept at first."""
+    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (COLUMNS + 3) * ROWS // 10)
+
+
+def blocks_for(loss: PiecewiseLinearLoss) -> list[Block]:
+    """Three blocks of unequal size, with offsets, weights and a fifth of the rows in fold 1."""
+    random = np.random.default_rng(3)
+    features = random.standard_normal((ROWS, COLUMNS)) * 10.0 ** np.linspace(-1, 1, COLUMNS)
+    offset = 0.3 * random.standard_normal(ROWS)
+    raw = features @ (10.0 ** np.linspace(1, -1, COLUMNS) * 0.4) + offset + random.standard_t(3, ROWS)
+    label = (raw > 0.0).astype(np.float64) if loss.label_range.integer else raw
+    weight, fold = random.choice([0.0, 1.0, 2.0], ROWS), (random.random(ROWS) < 0.2).astype(np.uint8)
+    parts = np.split(np.arange(ROWS), [700, 2900])
+    return [
+        Block(DenseFeatures(features[p]), label[p], weight[p], offset[p], fold[p], first_row=int(p[0])) for p in parts
+    ]
+
+
+def pilot_of(blocks: list[Block]) -> Pilot:
+    sample = numbered([sample_of(block, 0.1) for block in blocks])
+    return Pilot(DriverEngine(sample), sum(block.rows for block in sample))
+
+
+def prepared(
+    loss: PiecewiseLinearLoss, penalty: Penalty, pilot: Pilot | None, held_out: int = -1, solver: str = "auto",
+    stopping: Stopping = DEFAULT,
+) -> Prepared:  # fmt: skip
+    blocks = blocks_for(loss)
+    training = [block.take(np.flatnonzero(block.fold != held_out)) for block in blocks]
+    statistics = merge([part for block in training for part in statistics_of(block).values()])
+    settings = SolverSettings(solver, tol=stopping.tol)
+    spec = TrainingSpec(loss, lambda s, k: penalty, True, False, settings, stopping, held_out=held_out)
+    return prepare(spec, statistics, ROWS, DriverEngine(blocks), pilot)
+
+
+def outcome_of(prepared: Prepared) -> Outcome:
+    return train(DriverEngine(blocks_for(prepared.task.objective.loss)), [prepared.task])[0]
+
+
+@every_loss
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("held_out", [-1, 1])
+def test_the_optimum_is_that_of_a_plain_fit(loss, penalty, held_out):
+    condensed = prepared(loss, PENALTIES[penalty], pilot_of(blocks_for(loss)), held_out)
+    plain, outcome = outcome_of(prepared(loss, PENALTIES[penalty], None, held_out)), outcome_of(condensed)
+    assert outcome.is_resumed
+    assert "it starts from the optimum of condensed rows" in condensed.reason(outcome)
+    assert outcome.ending.status is plain.ending.status is Status.CONVERGED
+    assert outcome.objectives[-1] == pytest.approx(plain.objectives[-1], rel=2e-6)
+    assert np.isnan(outcome.held_out_losses[-1]) == (held_out < 0)
+    if penalty in PROVABLE:
+        assert len(outcome.seconds) == 1, "the first round over all rows proves it"
+        assert 0.0 <= outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
+        assert outcome.objectives[-1] - outcome.duality_gap <= plain.objectives[-1]
+        assert outcome.gradient_norms[-1] < 0.1
+    assert len(condensed.seconds) <= condense.ROUNDS
+
+
+@every_loss
+def test_the_same_bits_every_time(loss):
+    fits = [outcome_of(prepared(loss, PENALTIES["l2"], pilot_of(blocks_for(loss)))) for _ in range(2)]
+    assert pickle.dumps(fits[0].coef) == pickle.dumps(fits[1].coef)
+
+
+@every_loss
+def test_a_bad_pilot_does_no_harm(loss):
+    random = np.random.default_rng(0)
+    strange = [
+        replace(block, features=DenseFeatures(50.0 * block.features.dense()), label=random.permutation(block.label))
+        for block in blocks_for(loss)
+    ]
+    plain = outcome_of(prepared(loss, PENALTIES["l2"], None))
+    outcome = outcome_of(prepared(loss, PENALTIES["l2"], pilot_of(strange)))
+    assert outcome.ending.status is Status.CONVERGED
+    assert outcome.objectives[-1] == pytest.approx(plain.objectives[-1], rel=2e-6)
+    assert outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
+
+
+def test_where_condensing_does_not_get_there_the_fit_starts_as_it_would_have(monkeypatch):
+    monkeypatch.setattr(condense, "ROUNDS", 1)
+    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())))
+    outcome, plain = outcome_of(task), outcome_of(prepared(HingeLoss(), PENALTIES["l2"], None))
+    assert task.task.resumed is None
+    assert task.reason(outcome) == task.choice.reason
+    np.testing.assert_array_equal(outcome.coef, plain.coef)
+
+
+def test_few_iterations_are_not_enough_for_it():
+    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())), stopping=Stopping(2, 1e-6))
+    assert outcome_of(task).ending.status is Status.MAX_ITERATIONS
+
+
+def test_a_bound_that_proves_too_little_is_kept_while_the_fit_goes_on():
+    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss()))).task
+    state = task.resumed.state
+    loose = replace(state, bound=0.9 * state.bound)
+    outcome = outcome_of(Prepared(replace(task, resumed=replace(task.resumed, state=loose)), None))
+    assert outcome.is_resumed
+    assert outcome.ending.status is Status.CONVERGED
+    assert 1 < len(outcome.seconds) < 10
+    assert outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
+
+
+def test_a_named_solver_starts_from_the_null_model():
+    assert (
+        prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())), solver="newton").task.resumed is None
+    )
