@@ -103,7 +103,7 @@ def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
     if size <= DRIVER_BYTES:
         return engine, None
     sample = numbered([sample_of(block, SAMPLE_BYTES / size) for block in blocks])
-    return engine, Pilot(DriverEngine(sample), sum(block.rows for block in sample))
+    return engine, Pilot(DriverEngine(sample), sample)
 
 
 def _table(block: Block) -> pa.Table:

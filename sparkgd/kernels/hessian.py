@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import Features
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.gram import grams_of
 from sparkgd.kernels.layout import CoefLayout
@@ -53,10 +55,10 @@ class HessianKernel:
         grams, scan = grams_of(block, len(first), layout.num_features), gradient.scan()
         for chunk in block.chunks():
             raw = scan.add(chunk.narrow())[:, 0]
-            curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+            curvature = _weighted_curvature(self, chunk, raw)
             if self.columns is not None:
                 chunk = chunk.among(self.columns)
-            grams.add(*_curved(chunk, curvature[:, first, second] * chunk.training_weight(self.held_out)[:, None]))
+            grams.add(*_curved(chunk, curvature[:, first, second]))
         totals = grams.totals()
         hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
         hessian[first, second] = totals
@@ -105,23 +107,79 @@ class ProductKernel:
             point, directions = entries.of(self.point), entries.of(self.directions)
             inside = replace(self, layout=layout, point=point, directions=directions)
             return replace(inside(block.narrow()), entries=entries)
-        layout, count = self.layout, len(self.directions)
-        outputs = layout.num_outputs
-        weights = np.ascontiguousarray(layout.weights(self.directions).reshape(count * outputs, -1).T)
-        shift = layout.intercepts(self.directions).reshape(-1)
-        weights_product = np.zeros((count * outputs, layout.num_features))
-        intercepts_product = np.zeros(count * outputs)
-        scan = _at_point(self).scan()
+        products, scan = _Products(self.layout, self.directions), _at_point(self).scan()
         for chunk in block.chunks():
             raw = scan.add(chunk)[:, 0]
-            curvature = self.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
-            curvature = curvature * chunk.training_weight(self.held_out)[:, None, None]
-            change = (chunk.features.dot(weights) + shift).reshape(chunk.rows, count, outputs)
-            multipliers = np.einsum("rkl,rql->rqk", curvature, change).reshape(chunk.rows, -1)
-            weights_product += chunk.features.transpose_dot(multipliers)
-            intercepts_product += multipliers.sum(axis=0)
-        product = layout.pack(weights_product.reshape(count, outputs, -1), intercepts_product.reshape(count, outputs))
-        return scan.sums() + Sums(product=product)
+            products.add(chunk.features, _weighted_curvature(self, chunk, raw))
+        return scan.sums() + Sums(product=products.total())
+
+
+class FixedHessian:
+    """The Hessian sum at one point over blocks in this process, for many products: curvatures are computed once.
+
+    Parameters
+    ----------
+    loss : Loss
+    layout : CoefLayout
+    point : ndarray (layout.size,)
+    blocks : sequence of Block
+    held_out : int
+        Fold to leave out, -1 for none.
+
+    Attributes
+    ----------
+    weight : float
+        Of the rows summed.
+    """
+
+    def __init__(
+        self, loss: Loss, layout: CoefLayout, point: Array, blocks: Sequence[Block], held_out: int = -1
+    ) -> None:
+        kernel = ProductKernel(loss, layout, point, np.empty((0, layout.size)), held_out)
+        scan = _at_point(kernel).scan()
+        self._layout = layout
+        self._parts = [
+            (chunk.features, _weighted_curvature(kernel, chunk, scan.add(chunk)[:, 0]))
+            for block in blocks
+            for chunk in block.chunks()
+        ]
+        self.weight = float(scan.weight[0])
+
+    def product(self, direction: Array) -> Array:
+        """The Hessian sum times a direction, of shape (layout.size,)."""
+        products = _Products(self._layout, direction[None, :])
+        for features, curvature in self._parts:
+            products.add(features, curvature)
+        return np.asarray(products.total()[0])
+
+
+def _weighted_curvature(kernel: HessianKernel | ProductKernel, chunk: Block, raw: Array) -> Array:
+    """Second derivatives (r, K, K) by the raw predictions of a chunk's rows, times their weights."""
+    outputs = kernel.layout.num_outputs
+    curvature = kernel.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+    return np.asarray(curvature * chunk.training_weight(kernel.held_out)[:, None, None])
+
+
+class _Products:
+    """Sums of Hessians, of which curvatures (r, K, K) are known, times q directions."""
+
+    def __init__(self, layout: CoefLayout, directions: Array) -> None:
+        self._layout = layout
+        self._shape = len(directions), layout.num_outputs
+        self._directions = np.ascontiguousarray(layout.weights(directions).reshape(np.prod(self._shape), -1).T)
+        self._shift = layout.intercepts(directions).reshape(-1)
+        self._weights = np.zeros((np.prod(self._shape), layout.num_features))
+        self._intercepts = np.zeros(np.prod(self._shape))
+
+    def add(self, features: Features, curvature: Array) -> None:
+        change = (features.dot(self._directions) + self._shift).reshape(-1, *self._shape)
+        multipliers = np.einsum("rkl,rql->rqk", curvature, change).reshape(len(change), -1)
+        self._weights += features.transpose_dot(multipliers)
+        self._intercepts += multipliers.sum(axis=0)
+
+    def total(self) -> Array:
+        weights = self._weights.reshape(*self._shape, self._layout.num_features)
+        return np.asarray(self._layout.pack(weights, self._intercepts.reshape(self._shape)))
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,8 @@ def pilot_of(packed: Packed, depth: int = 2, weights: Array | None = None) -> Pi
     sample = packed.sample()
     if packed.num_bytes <= DRIVER_BYTES or not sample:
         return None
-    return Pilot(DriverEngine(sample, depth, weights), sum(block.rows for block in sample))
+    weighted = sample if weights is None else [block.reweighted(weights) for block in sample]
+    return Pilot(DriverEngine(weighted, depth), weighted)
 
 
 def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionStat]:

@@ -16,15 +16,23 @@ from sparkgd.solvers.pieces import aligned, cut_moves, free_entries, steepest_de
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 
 
+class Matrix(Protocol):
+    """A symmetric positive definite matrix M, known by what it does."""
+
+    def solve(self, vector: Array) -> Array:
+        """About ``M^-1 v`` (n,); its product with v is positive unless v is zero."""
+        ...
+
+    def product(self, vector: Array) -> Array:
+        """``M v``."""
+        ...
+
+
 class Metric(Protocol):
     """A model of the Hessian, for the curvature pairs to correct."""
 
-    def solve(self, point: Array, vector: Array) -> Array:
-        """About ``M^-1 v`` (n,), with M the model at ``point``; its product with v is positive unless v is zero."""
-        ...
-
-    def product(self, point: Array, vector: Array) -> Array:
-        """``M v``."""
+    def at(self, point: Array) -> Matrix:
+        """The model at a point."""
         ...
 
 
@@ -133,7 +141,7 @@ class Lbfgs(Solver[LbfgsState]):
     def _direction(self, point: Array, gradient: Array, state: LbfgsState) -> Array:
         steepest = steepest_descent(self.penalty, point, gradient)
         free = free_entries(self.penalty, point, steepest)
-        solve = None if self.metric is None else scaled_inverse(self.metric, point, state.moves, state.changes)
+        solve = None if self.metric is None else scaled_inverse(self.metric.at(point), state.moves, state.changes)
         direction = inverse_hessian_product(state.moves, state.changes, steepest, free, solve)
         return aligned(self.penalty, point, steepest, direction)
 
@@ -153,14 +161,14 @@ def _is_curved(move: Array, change: Array) -> bool:
     return float(move @ change) > 1e-10 * float(np.linalg.norm(move) * np.linalg.norm(change))
 
 
-def scaled_inverse(metric: Metric, point: Array, moves: Array, changes: Array) -> Callable[[Array], Array]:
-    """The inverse of the metric at ``point``, times ``s . M s / s . y`` where there is a last pair (s, y)."""
+def scaled_inverse(metric: Matrix, moves: Array, changes: Array) -> Callable[[Array], Array]:
+    """The inverse of the metric M, times ``s . M s / s . y`` where there is a last pair (s, y)."""
     scale = 1.0
     if len(moves):
-        curvature = float(moves[-1] @ metric.product(point, moves[-1]))
+        curvature = float(moves[-1] @ metric.product(moves[-1]))
         # A loss that is not convex may curve the other way at this point.
         scale = curvature / float(moves[-1] @ changes[-1]) if curvature > 0.0 else 1.0
-    return lambda vector: scale * metric.solve(point, vector)
+    return lambda vector: scale * metric.solve(vector)
 
 
 def inverse_hessian_product(

@@ -103,9 +103,13 @@ class Objective:
         """Reply to Hessian-product sums at ``point`` along ``directions`` (in solver coordinates)."""
         assert sums.product is not None and sums.weight is not None
         reply = self.gradient_reply(point[None, :], sums, sums.weight)
+        products = self.products(directions, sums.product, float(sums.weight[0]))
+        return Reply(reply.values, reply.gradients, products=products)
+
+    def products(self, directions: Array, sums: Array, weight_sum: float) -> Array:
+        """Hessian times ``directions`` (q, n), where ``sums`` (q, layout.size) are those of the loss's."""
         curvature = self.penalty_on_coef.smooth_curvature(self.layout.size)
-        raw = sums.product / sums.weight[0] + curvature * self.coordinates.to_raw(directions)
-        return Reply(reply.values, reply.gradients, products=self.coordinates.pull(raw))
+        return self.coordinates.pull(sums / weight_sum + curvature * self.coordinates.to_raw(directions))
 
     def certificate_reply(self, points: Array, sums: Sums) -> Reply:
         """Reply to the dual sums at ``points``.

@@ -7,8 +7,10 @@ that cannot afford Hessians of all rows goes on with that of the sample (see `sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sparkgd.kernels import Block
 from sparkgd.solvers.base import Status
 from sparkgd.training.loop import Resumption, Task, train
 from sparkgd.training.rounds import Engine
@@ -21,14 +23,20 @@ class Pilot:
     Attributes
     ----------
     engine : Engine
-    rows : int
+    blocks : sequence of Block
+        What the engine scans.
     tol : float
         Tolerance: what a pilot gets wrong for want of rows is more.
     """
 
     engine: Engine
-    rows: int
+    blocks: Sequence[Block]
     tol: float = 1e-3
+
+    @property
+    def rows(self) -> int:
+        """Rows of the sample."""
+        return sum(block.rows for block in self.blocks)
 
     def solve(self, task: Task) -> Resumption | None:
         """Where the solver ends on the sample; None if it diverged there.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.solvers.base import ProductRequest
+from sparkgd.kernels import Block
+from sparkgd.kernels.hessian import FixedHessian
+from sparkgd.kernels.threads import one_thread
 from sparkgd.training.objective import Objective
-from sparkgd.training.rounds import Engine, Question, run_round
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -27,9 +29,8 @@ MOST_CURVATURES = 1e7
 """Second derivatives of a sample's rows up to which a product takes no more than tenths of a second."""
 
 
-@dataclass(frozen=True, eq=False)
 class SampledHessian:
-    """``H_S(u) + 0.003 I``, H_S the Hessian over a sample S, in solver coordinates; a `sparkgd.solvers.lbfgs.Metric`.
+    """``H_S(u) + 0.003 I``, H_S the Hessian over a sample S, at one point u in solver coordinates.
 
     Steps by the inverse of such a matrix along exact gradients are sub-sampled Newton steps (Byrd, Chin, Neveitt and
     Nocedal, 2011: On the use of stochastic Hessian information in optimization methods for machine learning; Roosta
@@ -45,15 +46,19 @@ class SampledHessian:
     Parameters
     ----------
     objective : Objective
-    engine : Engine
-        Over the sample, in this process.
+    blocks : sequence of Block
+        The sample.
+    point : ndarray (n,)
     """
 
-    objective: Objective
-    engine: Engine
+    def __init__(self, objective: Objective, blocks: Sequence[Block], point: Array) -> None:
+        self._objective = objective
+        coef = objective.coordinates.to_raw(point)
+        with one_thread():
+            self._sums = FixedHessian(objective.loss, objective.layout, coef, blocks, objective.held_out)
 
-    def solve(self, point: Array, vector: Array) -> Array:
-        """Conjugate gradients from zero for ``(H_S(point) + 0.003 I) x = vector``, of shape (n,).
+    def solve(self, vector: Array) -> Array:
+        """Conjugate gradients from zero for ``(H_S(u) + 0.003 I) x = vector``, of shape (n,).
 
         Cut off where the loss is not convex (Steihaug, 1983); even so x has a positive product with the vector.
         """
@@ -63,7 +68,7 @@ class SampledHessian:
         for _ in range(MAX_PRODUCTS):
             if square <= target:
                 break
-            product = self.product(point, direction)
+            product = self.product(direction)
             curvature = float(direction @ product)
             if not curvature > 0.0:
                 break
@@ -73,21 +78,33 @@ class SampledHessian:
             direction = residual + (square / before) * direction
         return solution if solution.any() else vector
 
-    def product(self, point: Array, vector: Array) -> Array:
-        """``(H_S(point) + 0.003 I) vector``, of shape (n,)."""
-        question = Question(self.objective, ProductRequest(point, vector[None, :]), np.nan)
-        products = run_round(self.engine, [question])[0].reply.products
-        assert products is not None
-        return np.asarray(products[0] + DAMPING * vector)
+    def product(self, vector: Array) -> Array:
+        """``(H_S(u) + 0.003 I) vector``, of shape (n,)."""
+        with one_thread():
+            sums = self._sums.product(self._objective.coordinates.to_raw(vector))
+        product = self._objective.products(vector[None, :], sums[None, :], self._sums.weight)[0]
+        return np.asarray(product + DAMPING * vector)
 
 
-def metric_of(objective: Objective, sample: Engine, rows: int) -> SampledHessian | None:
-    """The metric by a sample of so many rows; None where there is none, or where it does not pay.
+@dataclass(frozen=True, eq=False)
+class SampledMetric:
+    """The Hessian of a sample as the metric of L-BFGS."""
+
+    objective: Objective
+    blocks: Sequence[Block]
+
+    def at(self, point: Array) -> SampledHessian:
+        """The model at a point."""
+        return SampledHessian(self.objective, self.blocks, point)
+
+
+def metric_of(objective: Objective, sample: Sequence[Block]) -> SampledMetric | None:
+    """The metric by a sample; None where there is none, or where it does not pay.
 
     Under L1 the pairs and the steps of L-BFGS keep to the linear pieces of the penalty, which the metric does not know:
     steps end early there, and more of them are needed than without.
     """
-    loss = objective.loss
+    loss, rows = objective.loss, sum(block.rows for block in sample)
     is_cheap = rows * loss.num_outputs**2 <= MOST_CURVATURES
     is_known = loss.has_curvature and objective.penalty_on_coef.is_smooth
-    return SampledHessian(objective, sample) if is_known and is_cheap else None
+    return SampledMetric(objective, sample) if is_known and is_cheap else None

@@ -31,6 +31,10 @@ from sparkgd.training.stopping import Stopping
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
+ROWS_PER_COLUMN = 4
+"""Rows of a sample, for each column, from which its Gram matrix has no direction that is far too short."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A task, which solver it uses and why.
@@ -81,7 +85,9 @@ def prepare(
     check_constant(penalty, layout, statistics)
     choice = _choice(spec, OnWeights(penalty, layout.num_weights, spec.intercept_penalty), layout, rows)
     timed = TimedEngine(engine)
-    space = space_of(spec, SOLVERS[choice.name].scaling(spec.solver), layout, penalty, statistics, timed)
+    scaling = SOLVERS[choice.name].scaling(spec.solver)
+    for_products = _for_products(spec, choice, layout, pilot) or timed
+    space = space_of(spec, scaling, layout, penalty, statistics, for_products)
     objective = Objective(spec.loss, layout, penalty, space.coordinates, spec.held_out, spec.intercept_penalty)
     context = SolverContext(
         settings=spec.solver,
@@ -141,7 +147,7 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     began = time.perf_counter()
     task = replace(task, resumed=pilot.solve(sampled))
     seconds = time.perf_counter() - began
-    known = replace(context, metric=metric_of(task.objective, pilot.engine, pilot.rows))
+    known = replace(context, metric=metric_of(task.objective, pilot.blocks))
     task = replace(task, solver=build_solver(prepared.choice.name, known))
     return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
 
@@ -168,6 +174,13 @@ def _wants_pilot(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot: 
     """
     is_exact = spec.loss.is_quadratic and choice.name == "newton"
     return pilot.rows >= layout.size and spec.loss.is_smooth and not is_exact
+
+
+def _for_products(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot: Pilot | None) -> Engine | None:
+    """The sample, where its Gram matrix is as good a preconditioner as that of all rows, and spares a round."""
+    if pilot is None or spec.solver.name != "auto" or choice.name != "l-bfgs":
+        return None
+    return pilot.engine if pilot.rows >= ROWS_PER_COLUMN * layout.num_features else None
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:

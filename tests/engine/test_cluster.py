@@ -122,7 +122,7 @@ def test_condensed_rows_lead_to_the_same_bits_as_in_the_driver(spark, monkeypatc
     )  # fmt: skip
     with packed(spark) as data:
         sample, statistics = data.sample(), merge(list(data.statistics().values()))
-        pilot = Pilot(DriverEngine(sample), sum(block.rows for block in sample))
+        pilot = Pilot(DriverEngine(sample), sample)
         fits = []
         for engine in (ClusterEngine(data), DriverEngine(data.blocks())):
             task = prepare(spec, statistics, ROWS, engine, pilot).task

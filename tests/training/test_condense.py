@@ -62,7 +62,7 @@ def blocks_for(loss: PiecewiseLinearLoss) -> list[Block]:
 
 def pilot_of(blocks: list[Block]) -> Pilot:
     sample = numbered([sample_of(block, 0.1) for block in blocks])
-    return Pilot(DriverEngine(sample), sum(block.rows for block in sample))
+    return Pilot(DriverEngine(sample), sample)
 
 
 def prepared(
