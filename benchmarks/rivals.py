@@ -66,16 +66,19 @@ def mllib(case: Case, frame: DataFrame) -> Rival:
     return run
 
 
+def estimator_of(case: Case, **params: Any) -> Any:
+    """Sparkgd's estimator for the case, with default settings but for ``params``."""
+    common: dict[str, Any] = {"regParam": case.reg, "standardization": False, **params}
+    if case.loss == "hinge":
+        return classification.LinearSVC(**common)
+    if case.loss == "squared":
+        return regression.LinearRegression(**common, elasticNetParam=case.alpha)
+    return classification.LogisticRegression(**common, elasticNetParam=case.alpha)
+
+
 def sparkgd(case: Case, frame: DataFrame, **params: Any) -> Rival:
     """The same estimator of sparkgd, one import away."""
-    common: dict[str, Any] = {"regParam": case.reg, "standardization": False, **params}
-    estimator: Any
-    if case.loss == "hinge":
-        estimator = classification.LinearSVC(**common)
-    elif case.loss == "squared":
-        estimator = regression.LinearRegression(**common, elasticNetParam=case.alpha)
-    else:
-        estimator = classification.LogisticRegression(**common, elasticNetParam=case.alpha)
+    estimator = estimator_of(case, **params)
 
     def run() -> Run:
         curve: list[tuple[float, float]] = []
