@@ -32,6 +32,7 @@ from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, Poiss
 from sparkgd.ml.session import DRIVER_BYTES, pilot_of
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
@@ -103,7 +104,7 @@ def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
     if size <= DRIVER_BYTES:
         return engine, None
     sample = numbered([sample_of(block, SAMPLE_BYTES / size) for block in blocks])
-    return engine, Pilot(DriverEngine(sample), sample)
+    return engine, Pilot(FewRows(sample))
 
 
 def _table(block: Block) -> pa.Table:

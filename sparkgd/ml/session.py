@@ -22,6 +22,7 @@ from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
 
@@ -154,7 +155,7 @@ def training_data(
         yield TrainingData(
             engine,
             where,
-            pilot_of(packed, depth, weights),
+            pilot_of(packed, weights),
             statistics,
             merge(list(groups.values())).label,
             packed.rows,
@@ -191,13 +192,13 @@ def _open_engine(
     return engine, "driver"
 
 
-def pilot_of(packed: Packed, depth: int = 2, weights: Array | None = None) -> Pilot | None:
+def pilot_of(packed: Packed, weights: Array | None = None) -> Pilot | None:
     """The sample of the rows that ingest took, if there are many more; ``weights`` is the factor of each label's."""
     sample = packed.sample()
     if packed.num_bytes <= DRIVER_BYTES or not sample:
         return None
     weighted = sample if weights is None else [block.reweighted(weights) for block in sample]
-    return Pilot(DriverEngine(weighted, depth), weighted)
+    return Pilot(FewRows(weighted))
 
 
 def _partition_stats(packed: Packed, ranges: list[RowRange]) -> list[PartitionStat]:

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels import Block, Kernel, Sums
 from sparkgd.kernels.condense import CondenseKernel, condensed
 from sparkgd.kernels.rows import RowsKernel, collected
-from sparkgd.kernels.threads import one_thread
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.smoothing import SHRINK, Smoothing, SmoothingState
 from sparkgd.training.epochs import frame_of
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Resumption, Task, train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
@@ -50,21 +49,6 @@ TIGHTER = 0.1
 
 SPARE = 0.5
 """Share of the tolerance that it may have at the end."""
-
-
-@dataclass(frozen=True)
-class FewRows:
-    """An engine over one block in this process."""
-
-    block: Block
-
-    def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
-        """See `sparkgd.training.rounds.Engine`."""
-        with one_thread():
-            return [kernel(self.block).dense() for kernel in kernels]
-
-    def close(self) -> None:
-        """Nothing to drop."""
 
 
 def solve_condensed(task: Task, pilot: Pilot, rows: int, engine: Engine) -> Resumption | None:
@@ -174,7 +158,7 @@ def _minimised(task: Task, few: FewRows, point: Array, width: float, tol: float)
 def _thinned(task: Task, pilot: Pilot, most: int) -> FewRows:
     """About so many rows of the sample."""
     kernel = RowsKernel(pilot.rows, task.objective.held_out, step=-(-pilot.rows // most))
-    return FewRows(collected(pilot.engine.round([kernel])[0]))
+    return FewRows([collected(pilot.sample.round([kernel])[0])])
 
 
 def _condensed(task: Task, points: Sequence[Array], kept: int, rows: int, engine: Engine) -> FewRows:
@@ -183,7 +167,7 @@ def _condensed(task: Task, points: Sequence[Array], kept: int, rows: int, engine
     coefs = objective.coordinates.to_raw(np.array(points))
     frame = frame_of(objective)
     kernel = CondenseKernel(objective.loss, objective.layout, coefs, frame, kept, rows, objective.held_out)
-    return FewRows(condensed(engine.round([kernel], f"{task.name}: rows near kinks")[0]))
+    return FewRows([condensed(engine.round([kernel], f"{task.name}: rows near kinks")[0])])
 
 
 def _value(task: Task, few: FewRows, point: Array) -> float:

@@ -147,7 +147,7 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     began = time.perf_counter()
     task = replace(task, resumed=pilot.solve(sampled))
     seconds = time.perf_counter() - began
-    known = replace(context, metric=metric_of(task.objective, pilot.blocks))
+    known = replace(context, metric=metric_of(task.objective, pilot.sample.blocks))
     task = replace(task, solver=build_solver(prepared.choice.name, known))
     return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
 
@@ -180,7 +180,7 @@ def _for_products(spec: TrainingSpec, choice: Choice, layout: CoefLayout, pilot:
     """The sample, where its Gram matrix is as good a preconditioner as that of all rows, and spares a round."""
     if pilot is None or spec.solver.name != "auto" or choice.name != "l-bfgs":
         return None
-    return pilot.engine if pilot.rows >= ROWS_PER_COLUMN * layout.num_features else None
+    return pilot.sample if pilot.rows >= ROWS_PER_COLUMN * layout.num_features else None
 
 
 def _choice(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, rows: int) -> Choice:

@@ -33,6 +33,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.sampling import UniformRows
 from sparkgd.training import condense
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.setup import prepare
@@ -122,7 +123,7 @@ def test_condensed_rows_lead_to_the_same_bits_as_in_the_driver(spark, monkeypatc
     )  # fmt: skip
     with packed(spark) as data:
         sample, statistics = data.sample(), merge(list(data.statistics().values()))
-        pilot = Pilot(DriverEngine(sample), sample)
+        pilot = Pilot(FewRows(sample))
         fits = []
         for engine in (ClusterEngine(data), DriverEngine(data.blocks())):
             task = prepare(spec, statistics, ROWS, engine, pilot).task

@@ -18,6 +18,7 @@ from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training import condense
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.setup import Prepared, prepare
@@ -62,7 +63,7 @@ def blocks_for(loss: PiecewiseLinearLoss) -> list[Block]:
 
 def pilot_of(blocks: list[Block]) -> Pilot:
     sample = numbered([sample_of(block, 0.1) for block in blocks])
-    return Pilot(DriverEngine(sample), sample)
+    return Pilot(FewRows(sample))
 
 
 def prepared(

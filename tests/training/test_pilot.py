@@ -17,6 +17,7 @@ from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.setup import Prepared, prepare
@@ -41,7 +42,7 @@ def blocks_for(loss: Loss) -> list[Block]:
 
 def pilot_of(blocks: list[Block], share: float) -> Pilot:
     sample = [sample_of(block, share) for block in blocks]
-    return Pilot(DriverEngine(sample), sample)
+    return Pilot(FewRows(sample))
 
 
 def prepared(loss: Loss, blocks: list[Block], pilot: Pilot | None, solver: str = "auto", l1: float = 0.0) -> Prepared:
@@ -92,7 +93,7 @@ def test_least_squares_take_two_rounds_without_a_pilot():
 def test_no_pilot_on_fewer_rows_than_coefs():
     blocks = blocks_for(LOSSES["logistic"])
     few = [block.take(np.arange(COLUMNS // 2)) for block in blocks]
-    pilot = Pilot(DriverEngine(few), few)
+    pilot = Pilot(FewRows(few))
     assert prepared(LOSSES["logistic"], blocks, pilot).task.resumed is None
 
 

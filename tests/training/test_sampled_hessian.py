@@ -23,6 +23,7 @@ from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training import sampled_hessian
 from sparkgd.training.auto import NEWTON_SIZE
 from sparkgd.training.coordinates import Diagonal
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
@@ -151,7 +152,7 @@ def prepared(blocks: list[Block], share: float | None) -> Prepared:
         return ElasticNet(np.zeros(outputs * WIDE), np.full(outputs * WIDE, 1e-4))
 
     sample = [sample_of(block, share) for block in blocks] if share else []
-    pilot = Pilot(DriverEngine(sample), sample) if share else None
+    pilot = Pilot(FewRows(sample)) if share else None
     spec = TrainingSpec(MultinomialLoss(CLASSES), penalty, True, False, SolverSettings(), Stopping(200, 1e-6))
     return prepare(spec, statistics, sum(block.rows for block in blocks), DriverEngine(blocks), pilot)
 
