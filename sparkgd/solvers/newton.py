@@ -73,6 +73,9 @@ class Newton(Solver[NewtonState]):
         Whether the Hessian is the same everywhere.
     keeping : float
         Ratio of successive residuals up to which the Hessian is kept; -1 never keeps it.
+    sums_anew : bool
+        Whether a Hessian costs so little that a restart does better with one of its own than with one that is nearly
+        right.
     largest : int
         Entries of a point up to which, or without kinks, the whole Hessian is summed; about the most of a working set.
     """
@@ -80,6 +83,7 @@ class Newton(Solver[NewtonState]):
     penalty: Penalty = NoPenalty()
     is_quadratic: bool = False
     keeping: float = KEEPING
+    sums_anew: bool = False
     largest: int = 1024
     name: str = "newton"
     # Where a few rows were learned by heart, others lie far from the curved part of their loss: full steps fail there.
@@ -93,8 +97,10 @@ class Newton(Solver[NewtonState]):
         )  # fmt: skip
 
     def restart(self, state: NewtonState) -> NewtonState:
-        """Keeps the Hessian."""
+        """Keeps the Hessian, or sums a new one at once and keeps that."""
         start = self.start(state.point)
+        if self.sums_anew:
+            return replace(start, contraction=0.0)
         return replace(start, active=state.active, hessian=state.hessian, contraction=state.contraction)
 
     def ask(self, state: NewtonState) -> Request:

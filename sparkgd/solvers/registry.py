@@ -33,6 +33,9 @@ from sparkgd.solvers.updates import UPDATES
 STEADY = 0.5
 """First step of local SVRG, as a share of local SGD's: its steps do not fall."""
 
+CHEAP_HESSIAN = 1e10
+"""Products up to which a Hessian takes a few cores about as long as the Spark jobs that a better one spares."""
+
 _BY_ROW = "it steps row by row; localEpochs says how often it goes over them, mini-batches are for solver='sgd'"
 _PLAIN = "its steps are those of plain SGD; momentum and adaptive steps are for solver='sgd'"
 
@@ -213,7 +216,8 @@ def _nesterov(context: SolverContext) -> Solver[Any]:
 
 def _newton(context: SolverContext) -> Solver[Any]:
     # A loss that is smoothed over a width has a curvature that changes too abruptly to be kept.
-    return Newton(context.penalty, context.is_quadratic, KEEPING if context.smoothing_width is None else -1.0)
+    keeping = KEEPING if context.smoothing_width is None else -1.0
+    return Newton(context.penalty, context.is_quadratic, keeping, context.rows * context.coefs**2 <= CHEAP_HESSIAN)
 
 
 def _stochastic(context: SolverContext) -> Solver[Any]:

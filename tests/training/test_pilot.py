@@ -15,7 +15,9 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, MultinomialLoss, SquaredLoss
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
-from sparkgd.solvers.base import Status
+from sparkgd.solvers import registry
+from sparkgd.solvers.base import HessianRequest, Status
+from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
@@ -68,6 +70,17 @@ def test_the_result_is_that_of_a_fit_without_pilot_in_fewer_rounds(name, l1):
     assert piloted.objectives[-1] == pytest.approx(plain.objectives[-1], rel=1e-6)
     assert piloted.objectives[0] - plain.objectives[-1] < 0.05 * (plain.objectives[0] - plain.objectives[-1])
     assert len(piloted.seconds) <= len(plain.seconds)
+
+
+@pytest.mark.parametrize("is_cheap", [True, False])
+def test_a_hessian_of_all_rows_takes_the_place_of_the_samples_where_it_is_cheap(monkeypatch, is_cheap):
+    loss, blocks = LOSSES["logistic"], blocks_for(LOSSES["logistic"])
+    monkeypatch.setattr(registry, "CHEAP_HESSIAN", 1e10 if is_cheap else 0.0)
+    task, engine, asked = prepared(loss, blocks, pilot_of(blocks, 0.2)).task, DriverEngine(blocks), []
+    ask = Newton.ask
+    monkeypatch.setattr(Newton, "ask", lambda self, state: asked.append(ask(self, state)) or asked[-1])
+    assert train(engine, [task])[0].ending.status is Status.CONVERGED
+    assert [isinstance(request, HessianRequest) for request in asked] == [is_cheap] + (len(asked) - 1) * [False]
 
 
 def test_the_choice_says_that_there_was_a_pilot():
