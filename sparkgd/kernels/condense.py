@@ -18,6 +18,7 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.gradient import add_offset
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.local import Frame
+from sparkgd.kernels.rows import as_columns
 from sparkgd.kernels.sums import Entries, Sums
 from sparkgd.losses.base import PIECES, Loss
 
@@ -75,7 +76,8 @@ class CondenseKernel:
             start = chunk.first_row - block.first_row
             inside, weight = is_kept[start : start + chunk.rows], chunk.training_weight(self.held_out)
             _add_groups(groups, chunk, np.where(inside, 0.0, weight), group)
-            kept.append(_columns(chunk, weight, np.flatnonzero(inside)))
+            rows = np.flatnonzero(inside)
+            kept.append(as_columns(chunk.take(rows), weight[rows]))
         return Sums(
             rows=np.concatenate(kept, axis=1), entries=Entries(np.arange(first, stop), self.kept), groups=groups
         )
@@ -120,13 +122,6 @@ def _add_groups(groups: Array, chunk: Block, weight: Array, group: Groups) -> No
     offset = np.zeros(chunk.rows) if chunk.offset is None else chunk.offset
     for column, values in ((-3, weight * chunk.label), (-2, weight), (-1, weight * offset)):
         groups[present, column] += np.bincount(place, values, len(present))
-
-
-def _columns(chunk: Block, weight: Array, rows: npt.NDArray[np.intp]) -> Array:
-    """Some rows of a chunk, each a column: features, label, weight and offset."""
-    taken = chunk.take(rows)
-    offset = np.zeros(taken.rows) if taken.offset is None else taken.offset
-    return np.vstack([taken.features.dense().T, taken.label, weight[rows], offset])
 
 
 def condensed(sums: Sums) -> Block:

@@ -34,8 +34,7 @@ class RowsKernel:
 
     def __call__(self, block: Block) -> Sums:
         block = self._thinned(block)
-        offset = np.zeros(block.rows) if block.offset is None else block.offset
-        columns = np.vstack([block.features.dense().T, block.label, block.training_weight(self.held_out), offset])
+        columns = as_columns(block, block.training_weight(self.held_out))
         numbers = np.arange(block.first_row, block.first_row + block.rows)
         return Sums(rows=columns, entries=Entries(numbers, -(-self.count // self.step)))
 
@@ -44,6 +43,12 @@ class RowsKernel:
             return block
         taken = np.arange(-block.first_row % self.step, block.rows, self.step)
         return replace(block.take(taken), first_row=-(-block.first_row // self.step))
+
+
+def as_columns(block: Block, weight: Array) -> Array:
+    """Each row a column: features, label, weight and offset; of shape (p + 3, n)."""
+    offset = np.zeros(block.rows) if block.offset is None else block.offset
+    return np.vstack([block.features.dense().T, block.label, weight, offset])
 
 
 def collected(sums: Sums) -> Block:

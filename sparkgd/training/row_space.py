@@ -8,14 +8,13 @@ quadratic regularization for expression arrays).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from sparkgd.kernels import Block, Kernel, Sums
+from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.rows import RowsKernel, collected
@@ -24,6 +23,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.newton import Newton
 from sparkgd.training.auto import NEWTON_SIZE
 from sparkgd.training.coordinates import Diagonal
+from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Task, train
 from sparkgd.training.objective import Objective
 from sparkgd.training.rounds import Engine
@@ -46,7 +46,7 @@ def has_few_rows(layout: CoefLayout, rows: int) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class RowSpace:
-    """Rows in the coordinates of their span; an engine of its own.
+    """Rows in the coordinates of their span.
 
     Attributes
     ----------
@@ -61,13 +61,6 @@ class RowSpace:
     block: Block
     basis: Array
     ridge: Diagonal
-
-    def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
-        """See `sparkgd.training.rounds.Engine`."""
-        return [kernel(self.block) for kernel in kernels]
-
-    def close(self) -> None:
-        """Nothing to drop."""
 
     @property
     def layout(self) -> CoefLayout:
@@ -105,7 +98,7 @@ def solve_in_row_space(task: Task, ridge: Diagonal, curvature: float, rows: int,
     objective = task.objective
     sums = engine.round([RowsKernel(rows, objective.held_out)], f"{task.name}: rows")[0]
     space = row_space(collected(sums), ridge)
-    outcome = train(space, [_reduced(task, space, curvature)])[0]
+    outcome = train(FewRows([space.block]), [_reduced(task, space, curvature)])[0]
     return task.start if outcome.ending.status is Status.DIVERGED else space.raw_coef(outcome.coef)
 
 
