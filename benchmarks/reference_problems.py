@@ -20,8 +20,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.session import local_session
-from sparkgd.data.ingest import SAMPLE_BYTES, ingest
-from sparkgd.data.packed import numbered, sample_of
+from sparkgd.data.ingest import ingest
+from sparkgd.data.packed import numbered
+from sparkgd.data.sample import SAMPLE_BYTES, sample_of
 from sparkgd.data.statistics import Statistics, merge, statistics_of
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
@@ -29,7 +30,7 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredHingeLoss, SquaredLoss
-from sparkgd.ml.session import DRIVER_BYTES, pilot_of
+from sparkgd.ml.session import PILOT_BYTES, pilot_of
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.few_rows import FewRows
@@ -101,7 +102,7 @@ def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
     """The rows as they are, with a sample of the size that ingest takes."""
     size = sum(block.label.nbytes + block.features.stored * 12 for block in blocks)
     engine = DriverEngine(blocks)
-    if size <= DRIVER_BYTES:
+    if size <= PILOT_BYTES:
         return engine, None
     sample = numbered([sample_of(block, SAMPLE_BYTES / size) for block in blocks])
     return engine, Pilot(FewRows(sample))

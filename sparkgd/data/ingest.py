@@ -26,16 +26,14 @@ from pyspark import StorageLevel, TaskContext
 
 from sparkgd.data.blockfile import BlockHandle, map_block, open_block, read_statistics
 from sparkgd.data.columns import read_batch
-from sparkgd.data.packed import Packed, PackedPartition, sample_of
+from sparkgd.data.packed import Packed, PackedPartition
+from sparkgd.data.sample import SAMPLE_BYTES, sample_of
 from sparkgd.data.writer import local_directory, pack
 from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrame, SparkSession
-
-SAMPLE_BYTES = 16 << 20
-"""Size of the sample of rows that ingest returns."""
 
 HANDLE_SCHEMA = "handle binary"
 
@@ -236,16 +234,18 @@ def _inspector(
 
     def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
         for handle, seconds in read_handles(rows):
-            block = open_block(handle, 0)
-            shipped = map_block(handle) if handle.num_bytes <= ship_bytes else None
             found = read_statistics(handle)
             size = sum(part.num_bytes for part in found.values())
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
+            elif handle.num_bytes <= ship_bytes:
+                block = map_block(handle)
+                yield index, PackedPartition(handle, found, seconds, block, block.features.columns)
             else:
-                is_sampled = block.rows > 0 and block.features.columns is None and handle.condensed is None
-                sample = sample_of(block, sample_bytes / handle.num_bytes) if is_sampled else None
-                yield index, PackedPartition(handle, found, seconds, shipped, block.features.columns, sample=sample)
+                block = open_block(handle, 0)
+                sample = sample_of(block, sample_bytes / handle.num_bytes, found)
+                columns = block.features.columns
+                yield index, PackedPartition(handle, found, seconds, None, columns, shipped_sample=sample)
 
     return inspect
 

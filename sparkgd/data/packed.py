@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.data.blockfile import BlockHandle
+from sparkgd.data.sample import SAMPLE_BYTES, sample_of
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
 
@@ -31,9 +32,8 @@ class PackedPartition:
         The columns that store anything, where these are few; see `WideFeatures`.
     kept_back : int
         Bytes of the statistics, if they were too large to be shipped; there are none then.
-    sample : Block or None
-        Evenly spaced rows, their weights raised to stand for all; None for a block of very many columns, of which a
-        sample would tell too little.
+    shipped_sample : Block or None
+        A sample of the rows, where there is one and these were not shipped themselves.
     """
 
     handle: BlockHandle
@@ -42,7 +42,13 @@ class PackedPartition:
     block: Block | None
     columns: npt.NDArray[np.int32] | None = None
     kept_back: int = 0
-    sample: Block | None = None
+    shipped_sample: Block | None = None
+
+    def sample(self, share: float) -> Block | None:
+        """A sample of the rows, of that share where they are in this process; None where there is none."""
+        if self.block is None or not self.statistics:
+            return self.shipped_sample
+        return sample_of(self.block, share, self.statistics)
 
     def whole_statistics(self) -> dict[Group, Statistics]:
         """Statistics of all columns."""
@@ -86,8 +92,9 @@ class Packed:
         return dict(sorted(merged.items()))
 
     def sample(self) -> list[Block]:
-        """A small share of the rows of each partition, numbered through."""
-        samples = [self.partitions[index].sample for index in sorted(self.partitions)]
+        """At most `SAMPLE_BYTES` of the rows, some of each partition, numbered through."""
+        share = SAMPLE_BYTES / max(self.num_bytes, 1)
+        samples = [self.partitions[index].sample(share) for index in sorted(self.partitions)]
         return numbered([sample for sample in samples if sample is not None])
 
     def blocks(self) -> list[Block]:
@@ -107,10 +114,3 @@ def numbered(blocks: Sequence[Block]) -> list[Block]:
     """The blocks with the numbers of their first rows, in this order."""
     first_rows = accumulate((block.rows for block in blocks), initial=0)
     return [replace(block, first_row=first) for block, first in zip(blocks, first_rows, strict=False)]
-
-
-def sample_of(block: Block, share: float) -> Block:
-    """Evenly spaced rows, about that share and at most a quarter; each with the weight of those that it stands for."""
-    step = max(int(np.ceil(1.0 / share)), 4)
-    taken = block.take(np.arange(min(step // 2, block.rows - 1), block.rows, step))
-    return replace(taken, weight=taken.weight * (block.rows / taken.rows))

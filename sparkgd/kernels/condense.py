@@ -18,7 +18,7 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.gradient import add_offset
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.local import Frame
-from sparkgd.kernels.rows import as_columns
+from sparkgd.kernels.rows import as_columns, squared_lengths
 from sparkgd.kernels.sums import Entries, Sums
 from sparkgd.losses.base import PIECES, Loss
 
@@ -96,9 +96,7 @@ class CondenseKernel:
 
     def _lengths(self, chunk: Block) -> Array:
         """Of the rows in solver coordinates."""
-        square = np.square(self.frame.scale)
-        lengths = chunk.features.squared().dot(square) - 2.0 * chunk.features.dot(self.frame.center * square)
-        lengths += np.square(self.frame.center) @ square + self.frame.intercept_scale**2
+        lengths = squared_lengths(chunk.features, self.frame.center, self.frame.scale) + self.frame.intercept_scale**2
         return np.asarray(np.sqrt(np.maximum(lengths, np.finfo(float).tiny)))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import DenseFeatures
+from sparkgd.kernels.features import DenseFeatures, Features
 from sparkgd.kernels.sums import Entries, Sums
 
 Array = npt.NDArray[np.float64]
@@ -49,6 +49,13 @@ def as_columns(block: Block, weight: Array) -> Array:
     """Each row a column: features, label, weight and offset; of shape (p + 3, n)."""
     offset = np.zeros(block.rows) if block.offset is None else block.offset
     return np.vstack([block.features.dense().T, block.label, weight, offset])
+
+
+def squared_lengths(features: Features, center: Array, scale: Array) -> Array:
+    """Of the rows ``scale * (x - center)``; nothing is made dense."""
+    square = np.square(scale)
+    lengths = features.squared().dot(square) - 2.0 * features.dot(center * square)
+    return np.asarray(lengths + np.square(center) @ square)
 
 
 def collected(sums: Sums) -> Block:

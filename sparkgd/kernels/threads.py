@@ -1,11 +1,19 @@
-"""How many threads BLAS has in this process."""
+"""Work on several blocks at once in this process, and how many threads BLAS has meanwhile."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from functools import cache
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -16,6 +24,28 @@ def one_thread() -> AbstractContextManager[object]:
     """
     limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limited
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The function's results, in order; items share out the cores that this process may use.
+
+    NumPy and SciPy leave the interpreter to other threads while they compute. Results do not depend on how many cores
+    there are, since every item is one thread's work.
+    """
+    threads = min(len(items), _cores())
+    with one_thread():
+        if threads <= 1:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(threads) as pool:
+            contexts = [copy_context() for _ in items]  # NumPy's error state goes along
+            return list(pool.map(lambda context, item: context.run(function, item), contexts, items))
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 @cache

@@ -183,7 +183,7 @@ class HasExecution(Params):
     execution = param(
         "execution",
         "where rounds run: cluster (Spark jobs), driver (in this process), auto (driver if the packed data are at most "
-        "32 MB)",
+        "64 MB)",
         TypeConverters.toString,
     )
     balance = param(

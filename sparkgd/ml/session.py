@@ -26,8 +26,11 @@ from sparkgd.training.few_rows import FewRows
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine
 
-DRIVER_BYTES = 32 << 20
+DRIVER_BYTES = 64 << 20
 """Packed data up to this size run in the driver process when ``execution="auto"``."""
+
+PILOT_BYTES = 32 << 20
+"""Of more data than this, wherever rounds run, a sample is worth training on first."""
 
 SMALL_BYTES = 16 << 20
 """Data that Spark knows to be at most so large are packed in the driver process itself."""
@@ -193,9 +196,9 @@ def _open_engine(
 
 
 def pilot_of(packed: Packed, weights: Array | None = None) -> Pilot | None:
-    """The sample of the rows that ingest took, if there are many more; ``weights`` is the factor of each label's."""
-    sample = packed.sample()
-    if packed.num_bytes <= DRIVER_BYTES or not sample:
+    """A sample of the rows, if there are many more; ``weights`` is the factor of each label's."""
+    sample = packed.sample() if packed.num_bytes > PILOT_BYTES else []
+    if not sample:
         return None
     weighted = sample if weights is None else [block.reweighted(weights) for block in sample]
     return Pilot(FewRows(weighted))

@@ -16,7 +16,7 @@ from sparkgd.solvers.working_set import working_set
 
 RETRY_LADDER = 2.0 ** -np.arange(1, 9)
 
-KEEPING = 0.3
+KEEPING = 0.6
 """Ratio of successive residuals up to which the next round does without a new Hessian, for a smooth loss."""
 
 WHOLE = 1.001
@@ -59,7 +59,7 @@ class Newton(Solver[NewtonState]):
     A round sums value, gradient and Hessian at the full step, so an iteration is one round; only when the full step
     fails are eight shorter ones tried, without Hessian, in one more. The decrease of the model estimates the gap.
 
-    A Hessian costs many times a gradient. One with which the residual falls to a third is kept for the next
+    A Hessian costs many times a gradient. One with which the residual falls to 0.6 is kept for the next
     iteration, corrected by the BFGS formula; once a step fails, or gains too little, a new one is summed.
 
     With many columns, the Hessian is that of a working set (see `sparkgd.solvers.working_set`): the columns that the

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -75,8 +77,7 @@ class Smoothing(Solver[SmoothingState]):
 
     The derivative of a smoothed loss is a feasible dual variable of the loss itself, so every round also yields a lower
     bound of the minimum, and with it a proof of how good the best point is. A smoothed problem is left for the next as
-    soon as smoothing, rather than the inner solver, causes most of the gap. Each round evaluates the next width beside
-    the current one, so that moving on costs no round.
+    soon as smoothing, rather than the inner solver, causes most of the gap.
 
     Parameters
     ----------
@@ -88,12 +89,16 @@ class Smoothing(Solver[SmoothingState]):
         Converged when the duality gap is at most ``tol`` times the objective.
     penalty : Penalty
         The rough part, in solver coordinates.
+    is_eager : bool
+        Whether each round also evaluates the next width, and what the inner solver asks if it is refused, so that
+        neither costs a round: for rows that are far away.
     """
 
     inner: Solver[Any]
     width: float
     tol: float = 1e-6
     penalty: Penalty = NoPenalty()
+    is_eager: bool = True
     judges_itself: bool = True
     name: str = "smoothing"
 
@@ -117,27 +122,25 @@ class Smoothing(Solver[SmoothingState]):
         request = self.inner.ask(state.inner)
         assert not isinstance(request, CompoundRequest | EpochRequest)
         points = _points(request)
+        parts = (CertificateRequest(points, state.width), SmoothedRequest(request, state.width))
+        if not self.is_eager:
+            return CompoundRequest(parts)
         next_start = request if isinstance(request, HessianRequest) else GradientRequest(points)
-        return CompoundRequest(
-            (
-                CertificateRequest(points, state.width),
-                SmoothedRequest(request, state.width),
-                SmoothedRequest(next_start, state.next_width),
-                *self._fallback(state),
-            )
-        )
+        return CompoundRequest((*parts, SmoothedRequest(next_start, state.next_width), *self._fallback(state)))
 
     def tell(self, state: SmoothingState, reply: Reply) -> SmoothingState:
         if _awaits_proof(state):
             return self._proved(state, *reply.parts)
-        certified, current, finer, *fallback = reply.parts
+        certified, current, *ahead = reply.parts
+        finer, fallback = ahead[:1], ahead[1:]
         inner = self.inner.tell(state.inner, current)
         if fallback and inner.ending is None and inner.iteration == state.inner.iteration:
             inner = self.inner.tell(inner, fallback[0])
         if inner.iteration > state.inner.iteration:
             assert certified.certificate is not None
             index = self._accepted(state, inner)
-            return self._judged(self._certified(state, inner, certified.certificate, index), _at(finer, index))
+            found = self._certified(state, inner, certified.certificate, index)
+            return self._judged(found, [_at(part, index) for part in finer])
         return replace(state, inner=inner) if inner.ending is None else self._stuck(state, inner.ending)
 
     def _proved(self, state: SmoothingState, certified: Reply, slopes: Reply) -> SmoothingState:
@@ -182,8 +185,8 @@ class Smoothing(Solver[SmoothingState]):
         value = objective - self.penalty.rough_value(inner.point)
         return replace(state, point=inner.point, value=value, objective=objective)
 
-    def _judged(self, state: SmoothingState, finer: Reply) -> SmoothingState:
-        """Stop, stay at the width, or go on to the next."""
+    def _judged(self, state: SmoothingState, finer: Sequence[Reply]) -> SmoothingState:
+        """Stop, stay at the width, or go on to the next, where ``finer`` may be known already."""
         inner_gap = _gap(state.inner)
         estimate = np.inf if state.is_provable else state.error + inner_gap
         gap, limit = min(state.duality_gap, estimate), self._limit(state)
@@ -192,7 +195,7 @@ class Smoothing(Solver[SmoothingState]):
             return ended(state, Status.CONVERGED, self._reason(state))
         if state.error <= 0.5 * limit or inner_gap > SOLVED * state.error:
             return state
-        return self._narrowed(state, self.inner.tell(self.inner.restart(state.inner), finer))
+        return self._narrowed(state, reduce(self.inner.tell, finer, self.inner.restart(state.inner)))
 
     def _stuck(self, state: SmoothingState, ending: Ending) -> SmoothingState:
         """Go on to the next width where the inner solver finds no better point, unless the width is not the cause."""

@@ -147,7 +147,7 @@ def _smoothing(task: Task) -> Smoothing:
 
 def _minimised(task: Task, few: FewRows, point: Array, width: float, tol: float) -> SmoothingState:
     """Where the task's solver ends on few rows, beginning at a point and a width."""
-    solver = replace(_smoothing(task), width=width, tol=tol)
+    solver = replace(_smoothing(task), width=width, tol=tol, is_eager=False)
     stopping = Stopping(task.stopping.max_iterations, tol, task.stopping.max_seconds)
     start = task.objective.raw_coef(point)
     state = train(few, [replace(task, solver=solver, stopping=stopping, start=start)])[0].state

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import add
 
 from sparkgd.kernels import Block, Kernel, Sums
-from sparkgd.kernels.threads import one_thread
+from sparkgd.kernels.threads import each
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class FewRows:
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
-        with one_thread():
-            return [reduce(add, [kernel(block) for block in self.blocks]).dense() for kernel in kernels]
+        parts = each(lambda block: [kernel(block) for kernel in kernels], self.blocks)
+        return [reduce(add, sums).dense() for sums in zip(*parts, strict=True)]
 
     def close(self) -> None:
         """Nothing to drop."""

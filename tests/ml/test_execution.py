@@ -43,10 +43,10 @@ def test_cluster_and_driver_give_the_same_coefficients(spark, df, solver):
 
 
 def test_condensed_rows_on_a_cluster_lead_to_the_optimum(spark, df, monkeypatch):
-    monkeypatch.setattr(session, "DRIVER_BYTES", 0)
-    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (6 + 3) * 100)
     estimator = LinearSVC(regParam=0.01, weightCol="weight", classWeight={"1": 2.0})
     plain = estimator.copy().setExecution("driver").fit(df).summary
+    monkeypatch.setattr(session, "PILOT_BYTES", 0)
+    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (6 + 3) * 100)
     with nothing_left(spark):
         first, second = (estimator.copy().setExecution("cluster").fit(df) for _ in range(2))
     np.testing.assert_array_equal(first.coefficients, second.coefficients)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.packed import numbered, sample_of
+from sparkgd.data.packed import numbered
+from sparkgd.data.sample import sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.packed import sample_of
+from sparkgd.data.sample import sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
@@ -120,13 +120,3 @@ def test_a_pilot_that_learned_its_sample_by_heart_is_dropped():
     assert outcome.objectives == plain.objectives, "from its first value on it is a fit without pilot"
     assert len(outcome.seconds) == len(plain.seconds) + 1, "the round that showed it"
     assert np.array_equal(outcome.coef, plain.coef)
-
-
-def test_the_sample_stands_for_all_rows():
-    block = blocks_for(LOSSES["squared"])[1]
-    sample = sample_of(block, 0.01)
-    assert 0.009 * block.rows < sample.rows < 0.011 * block.rows
-    assert sample.weight.sum() == pytest.approx(block.weight.sum(), rel=0.2)
-    assert sample_of(block, 1.0).rows == pytest.approx(block.rows / 4, abs=1)
-    one = block.take(np.array([7]))
-    assert sample_of(one, 0.01).rows == 1

@@ -81,6 +81,20 @@ def test_converges_with_a_proof(loss, solver, penalty):
     assert objective - outcome.duality_gap <= problem.objective(tighter.coef) <= objective
 
 
+@every_loss
+@pytest.mark.parametrize(("solver", "penalty"), PAIRS)
+def test_without_looking_ahead_rounds_sum_less_and_the_optimum_is_the_same(loss, solver, penalty):
+    problem = SmallProblem(loss, PROVABLE[penalty])
+    eager = problem.prepared(SolverSettings(solver), Stopping(2000, 1e-6)).task
+    lazy = replace(eager, solver=replace(eager.solver, is_eager=False))
+    found, expected = (train(DriverEngine(problem.blocks()), [task])[0] for task in (lazy, eager))
+    assert found.ending.status is Status.CONVERGED
+    assert found.objectives[-1] - found.duality_gap <= expected.objectives[-1]
+    assert found.objectives[-1] == pytest.approx(expected.objectives[-1], rel=2e-6)
+    first = lazy.solver.start(lazy.objective.point(lazy.start))
+    assert len(lazy.solver.ask(first).parts) < len(eager.solver.ask(first).parts)
+
+
 @every_smoother
 def test_resumes_from_a_pickled_state_with_the_same_bits(solver):
     problem = SmallProblem(HingeLoss(), PROVABLE["l2"])
