@@ -203,7 +203,7 @@ def _bounded_batches(spark: SparkSession) -> Iterator[None]:
 
 def _slots(context: SparkContext) -> int | None:
     """Tasks that can run at once; None while executors may still come (dynamic allocation)."""
-    if context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+    if context._conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         return None
     return max(context.defaultParallelism, 1)
 

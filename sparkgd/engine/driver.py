@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sparkgd.engine.combine import combine
 from sparkgd.engine.partial import Work
 from sparkgd.kernels import Block, Kernel, Sums
-from sparkgd.kernels.threads import each
+from sparkgd.kernels.threads import each_block
 
 Array = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ class DriverEngine:
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
         work = Work(tuple(kernels), self._class_weights, {})
-        total = combine(each(work.scan, self._blocks), self._depth)
+        total = combine(each_block(work.scan, self._blocks), self._depth)
         return [sums.dense() for sums in total.sums]
 
     def close(self) -> None:

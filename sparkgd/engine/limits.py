@@ -30,8 +30,9 @@ def parse_bytes(text: str) -> int:
 
 
 def max_result_size(context: SparkContext) -> int:
-    """Bytes that Spark lets the driver collect; 0 for no limit. Reads the whole configuration: not for every round."""
-    return parse_bytes(context.getConf().get(MAX_RESULT, "1g"))
+    """Bytes that Spark lets the driver collect; 0 for no limit."""
+    # getConf() would copy the whole configuration, key by key, which takes longer than to ask for one.
+    return parse_bytes(context._conf.get(MAX_RESULT, "1g"))
 
 
 def driver_heap(context: SparkContext) -> int:
@@ -113,7 +114,7 @@ class DriverLimits:
 
     @classmethod
     def of(cls, context: SparkContext) -> DriverLimits:
-        """Those of a session; they do not change, and reading them takes a while."""
+        """Those of a session; they do not change."""
         return cls(max_result_size(context), driver_heap(context))
 
     def allow(self, received: int) -> bool:

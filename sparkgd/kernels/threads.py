@@ -12,8 +12,12 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-Item = TypeVar("Item")
+from sparkgd.kernels.block import Block
+
 Result = TypeVar("Result")
+
+WORTH_THREADS = 1 << 17
+"""Stored values from which on a scan takes longer than to start threads for it."""
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -26,19 +30,19 @@ def one_thread() -> AbstractContextManager[object]:
     return limited
 
 
-def each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """The function's results, in order; items share out the cores that this process may use.
+def each_block(function: Callable[[Block], Result], blocks: Sequence[Block]) -> list[Result]:
+    """The function's results, in order; the cores that this process may use share out the blocks.
 
     NumPy and SciPy leave the interpreter to other threads while they compute. Results do not depend on how many cores
-    there are, since every item is one thread's work.
+    there are, since a block is one thread's work.
     """
-    threads = min(len(items), _cores())
+    threads = min(len(blocks), _cores())
     with one_thread():
-        if threads <= 1:
-            return [function(item) for item in items]
+        if threads <= 1 or sum(block.features.stored for block in blocks) < WORTH_THREADS:
+            return [function(block) for block in blocks]
         with ThreadPoolExecutor(threads) as pool:
-            contexts = [copy_context() for _ in items]  # NumPy's error state goes along
-            return list(pool.map(lambda context, item: context.run(function, item), contexts, items))
+            contexts = [copy_context() for _ in blocks]  # NumPy's error state goes along
+            return list(pool.map(lambda context, block: context.run(function, block), contexts, blocks))
 
 
 def _cores() -> int:

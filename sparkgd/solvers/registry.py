@@ -33,6 +33,9 @@ from sparkgd.solvers.updates import UPDATES
 STEADY = 0.5
 """First step of local SVRG, as a share of local SGD's: its steps do not fall."""
 
+SURE_ROWS = 500
+"""Sampled rows for each coef from which on their Hessian, wrong by a twentieth, is as good as one of all rows."""
+
 CHEAP_HESSIAN = 1e10
 """Products up to which a Hessian takes a few cores about as long as the Spark jobs that a better one spares."""
 
@@ -115,6 +118,8 @@ class SolverContext:
         Length of a point.
     metric : Metric or None
         A model of the Hessian, if one is known.
+    sampled_rows : int
+        Rows of which a restart knows the Hessian.
     """
 
     settings: SolverSettings
@@ -128,6 +133,7 @@ class SolverContext:
     smoothing_width: float | None = None
     coefs: int = 0
     metric: Metric | None = None
+    sampled_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,7 +223,9 @@ def _nesterov(context: SolverContext) -> Solver[Any]:
 def _newton(context: SolverContext) -> Solver[Any]:
     # A loss that is smoothed over a width has a curvature that changes too abruptly to be kept.
     keeping = KEEPING if context.smoothing_width is None else -1.0
-    return Newton(context.penalty, context.is_quadratic, keeping, context.rows * context.coefs**2 <= CHEAP_HESSIAN)
+    is_cheap = context.rows * context.coefs**2 <= CHEAP_HESSIAN
+    is_rough = context.sampled_rows < SURE_ROWS * context.coefs
+    return Newton(context.penalty, context.is_quadratic, keeping, is_cheap and is_rough)
 
 
 def _stochastic(context: SolverContext) -> Solver[Any]:

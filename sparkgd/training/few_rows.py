@@ -8,7 +8,7 @@ from functools import reduce
 from operator import add
 
 from sparkgd.kernels import Block, Kernel, Sums
-from sparkgd.kernels.threads import each
+from sparkgd.kernels.threads import each_block
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FewRows:
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `sparkgd.training.rounds.Engine`."""
-        parts = each(lambda block: [kernel(block) for kernel in kernels], self.blocks)
+        parts = each_block(lambda block: [kernel(block) for kernel in kernels], self.blocks)
         return [reduce(add, sums).dense() for sums in zip(*parts, strict=True)]
 
     def close(self) -> None:

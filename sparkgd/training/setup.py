@@ -147,7 +147,8 @@ def _from_pilot(prepared: Prepared, pilot: Pilot, context: SolverContext) -> Pre
     began = time.perf_counter()
     task = replace(task, resumed=pilot.solve(sampled))
     seconds = time.perf_counter() - began
-    known = replace(context, metric=metric_of(task.objective, pilot.sample.blocks))
+    metric = metric_of(task.objective, pilot.sample.blocks)
+    known = replace(context, metric=metric, sampled_rows=pilot.rows)
     task = replace(task, solver=build_solver(prepared.choice.name, known))
     return replace(prepared, task=task, origin=f"a pilot on {pilot.rows} rows", pilot_seconds=seconds)
 

@@ -9,7 +9,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from sparkgd.kernels import threads
-from sparkgd.kernels.threads import each
+from sparkgd.kernels.block import Block
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.kernels.threads import WORTH_THREADS, each_block
 
 
 @pytest.fixture(params=[1, 2, 8])
@@ -18,36 +20,53 @@ def cores(request, monkeypatch) -> int:
     return request.param
 
 
-def test_results_are_in_the_order_of_the_items(cores):
-    assert each(lambda item: item * item, range(50)) == [item * item for item in range(50)]
-    assert each(str, []) == []
+def blocks(count: int, stored: int = WORTH_THREADS) -> list[Block]:
+    """So many of one row, numbered by their labels."""
+    row = np.zeros((1, stored))
+    return [Block(DenseFeatures(row), np.array([float(number)]), np.ones(1)) for number in range(count)]
 
 
-def test_items_run_at_once_where_there_are_cores(monkeypatch):
+def number(block: Block) -> int:
+    return int(block.label[0])
+
+
+def test_results_are_in_the_order_of_the_blocks(cores):
+    assert each_block(number, blocks(50)) == list(range(50))
+    assert each_block(number, []) == []
+
+
+def test_blocks_are_scanned_at_once_where_there_are_cores(monkeypatch):
     monkeypatch.setattr(threads, "_cores", lambda: 2)
     both = threading.Barrier(2, timeout=10)
-    each(lambda item: both.wait(), [0, 1])
+    each_block(lambda block: both.wait(), blocks(2))
+
+
+def test_few_values_are_not_worth_a_thread(cores):
+    assert set(each_block(lambda block: threading.get_ident(), blocks(3, stored=5))) == {threading.get_ident()}
 
 
 def test_an_error_is_the_caller_s(cores):
-    def fail(item: int) -> None:
-        raise ValueError(f"item {item}")
+    def fail(block: Block) -> None:
+        raise ValueError(f"block {number(block)}")
 
-    with pytest.raises(ValueError, match="item 0"):
-        each(fail, range(4))
+    with pytest.raises(ValueError, match="block 0"):
+        each_block(fail, blocks(4))
 
 
 def test_what_numpy_does_about_overflow_is_as_in_the_caller(cores):
+    def overflow(block: Block) -> float:
+        return float(np.exp(block.weight * 1e4)[0])
+
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        each(lambda item: np.exp(np.full(item, 1e4)), [3, 3])
+        each_block(overflow, blocks(2))
     with np.errstate(over="ignore"):
-        assert np.isinf(each(lambda item: np.exp(np.full(item, 1e4)), [3, 3])).all()
+        assert each_block(overflow, blocks(2)) == [np.inf, np.inf]
 
 
 def test_blas_has_one_thread_meanwhile(cores):
-    def blas(item: int) -> list[int]:
+    def blas(block: Block) -> list[int]:
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
-    for found in each(blas, range(3)):
+    for found in each_block(blas, blocks(3)):
         assert found
         assert set(found) == {1}
