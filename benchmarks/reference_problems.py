@@ -114,14 +114,13 @@ def _table(block: Block) -> pa.Table:
     width, rows = features.num_features, features.rows
     if isinstance(features, CsrFeatures):
         values, indices, starts = features.values, features.indices, features.indptr
-        index_starts = starts
+        indices, index_starts = np.insert(indices, starts[1:], width), starts + np.arange(rows + 1)
     else:
         values, indices = features.dense().reshape(-1), np.zeros(0, dtype=np.int32)
         starts, index_starts = np.arange(rows + 1) * width, np.zeros(rows + 1)
     lists = [(values, starts), (indices, index_starts)]
     columns = [pa.ListArray.from_arrays(pa.array(at, type=pa.int32()), pa.array(flat)) for flat, at in lists]
-    size = pa.array(np.full(rows, width, dtype=np.int32))
-    return pa.table({"features": columns[0], "indices": columns[1], "size": size, "label": pa.array(block.label)})
+    return pa.table({"features": columns[0], "indices": columns[1], "label": pa.array(block.label)})
 
 
 def row_of(

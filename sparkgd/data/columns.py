@@ -15,9 +15,12 @@ from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-FEATURES, INDICES, SIZE = "features", "indices", "size"
-LABEL, WEIGHT, OFFSET, FOLD = "label", "weight", "offset", "fold"
-"""Column names of the batches that ingest sends."""
+FEATURES, INDICES, LABEL, WEIGHT, OFFSET, FOLD = "features", "indices", "label", "weight", "offset", "fold"
+"""Column names of the batches that ingest sends.
+
+``features`` are lists of values. Of a sparse vector ``indices`` lists the columns of these, and then its size; it is
+empty for a dense one. (A column of its own for the size costs a tenth of the whole transfer, though mostly null.)
+"""
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,12 @@ def read_batch(batch: pa.RecordBatch) -> RowBatch:
     value_counts = _list_lengths(features)
     names = batch.schema.names
     if INDICES in names:
-        indices = batch.column(INDICES)
-        flat = indices.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-        index_counts = _list_lengths(indices)
-        # A dense vector has no size of its own.
-        sizes = np.where(np.isnan(stored := _numbers(batch.column(SIZE))), value_counts, stored).astype(np.int64)
+        indices, index_counts, sizes = _split_sizes(batch.column(INDICES), value_counts)
     else:
-        flat, index_counts, sizes = np.zeros(0, dtype=np.int32), np.zeros_like(value_counts), value_counts
+        indices, index_counts, sizes = np.zeros(0, dtype=np.int32), np.zeros_like(value_counts), value_counts
     return RowBatch(
         values=values,
-        indices=flat,
+        indices=indices,
         value_counts=value_counts,
         index_counts=index_counts,
         sizes=sizes,
@@ -119,8 +118,19 @@ def read_batch(batch: pa.RecordBatch) -> RowBatch:
     )
 
 
+def _split_sizes(column: Any, value_counts: Counts) -> tuple[npt.NDArray[np.int32], Counts, Counts]:
+    """Indices, their counts and the sizes of the vectors, of which a dense one is as long as its values."""
+    numbers = column.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    counts = _list_lengths(column)
+    sparse = counts > 0
+    last = np.cumsum(counts)[sparse] - 1
+    sizes = value_counts.copy()
+    sizes[sparse] = numbers[last]
+    return np.delete(numbers, last), counts - sparse, sizes
+
+
 def _without_nulls(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, int]]:
-    required = [name for name in batch.schema.names if name not in (SIZE, INDICES)]
+    required = [name for name in batch.schema.names if name != INDICES]
     nulls = {name: count for name in required if (count := batch.column(name).null_count)}
     if nulls:
         keep = np.ones(batch.num_rows, dtype=bool)

@@ -144,7 +144,7 @@ def ingest(
     ----------
     df : DataFrame
         Columns named as in `sparkgd.data.columns`: ``features`` array<double>, ``label`` double, and where used
-        ``indices`` array<int> and ``size`` int (sparse vectors), ``weight``, ``offset``, ``fold``.
+        ``indices`` array<int> (sparse vectors), ``weight``, ``offset``, ``fold``.
     dtype : str
         Storage type of the features.
     ship_bytes : int

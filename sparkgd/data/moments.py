@@ -32,7 +32,8 @@ class _Sums:
         rows -= self.centre
         self.weight += float(weight.sum())
         self.first += weight @ rows
-        rows *= np.sqrt(weight)[:, None]
+        if (weight != 1.0).any():
+            rows *= np.sqrt(weight)[:, None]
         self.second += rows.T @ rows
 
     def sigma_points(self) -> Array:
@@ -80,8 +81,9 @@ class Moments:
             if len(inside) == 0:
                 continue
             some = rows if len(inside) == len(rows) else rows[inside]
-            sums = self._folds.setdefault(int(fold), _Sums.about(some.mean(axis=0)))
-            sums.add(some, weight[inside])
+            if fold not in self._folds:
+                self._folds[int(fold)] = _Sums.about(some.mean(axis=0))
+            self._folds[int(fold)].add(some, weight[inside])
 
     def block(self) -> Block:
         """Rows with the same moments; none at all if the moments are not finite."""

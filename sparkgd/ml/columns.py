@@ -89,16 +89,16 @@ def _features(df: DataFrame, features: str | tuple[str, ...]) -> list[Column]:
 
 
 def _vector_parts(column: Column) -> list[Column]:
-    """Values, indices and size of a vector, read straight from its row format: nothing is densified or rebuilt.
+    """Values, and indices with the size, of a vector, read straight from its row format: nothing is densified.
 
     The indices of a dense vector are null; an empty array instead spares Arrow the null lists, which cost four times
     the whole transfer.
     """
     parts = F.unwrap_udt(column)
+    indices = F.array_append(parts.getField("indices"), parts.getField("size"))
     return [
         parts.getField("values").alias("features"),
-        F.coalesce(parts.getField("indices"), F.array().cast("array<int>")).alias("indices"),
-        parts.getField("size").alias("size"),
+        F.coalesce(indices, F.array().cast("array<int>")).alias("indices"),
     ]
 
 

@@ -52,8 +52,7 @@ def batches(matrix: np.ndarray, size: int = 15, extras: bool = True, sparse: boo
         if sparse:
             stored = [np.flatnonzero(row) for row in matrix[rows]]
             columns["features"] = [row[index] for row, index in zip(matrix[rows], stored, strict=True)]
-            columns["indices"] = pa.array([index.tolist() for index in stored], pa.list_(pa.int32()))
-            columns["size"] = pa.array([6] * len(stored), pa.int32())
+            columns["indices"] = pa.array([[*index, 6] for index in stored], pa.list_(pa.int32()))
         else:
             columns["features"] = list(matrix[rows])
         yield read_batch(pa.RecordBatch.from_pydict({name: pa.array(column) for name, column in columns.items()}))
@@ -220,8 +219,7 @@ def wide_batch(width: int, touched: int, rows: int = 50) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
         {
             "features": pa.array([[1.5, float(i)] for i in range(rows)], pa.list_(pa.float64())),
-            "indices": pa.array(rows_of, pa.list_(pa.int32())),
-            "size": pa.array([width] * rows, pa.int32()),
+            "indices": pa.array([[*columns_of_row, width] for columns_of_row in rows_of], pa.list_(pa.int32())),
             "label": pa.array([float(i % 2) for i in range(rows)]),
         }
     )
@@ -233,7 +231,8 @@ def test_few_touched_columns_of_many_are_named(tmp_path):
     features = map_block(handle).features
     assert isinstance(features, WideFeatures)
     assert handle.touched == features.inside.num_features == len(features.columns) <= 30
-    np.testing.assert_array_equal(features.csr().indices, np.concatenate(batch.column("indices").to_numpy(False)))
+    indices = [index for *row, _ in batch.column("indices").to_pylist() for index in row]
+    np.testing.assert_array_equal(features.csr().indices, indices)
     assert handle.num_bytes == size_of_arrays(handle)
     assert handle.fingerprint == fingerprints(replace(map_block(handle), features=features.csr()))[0]
 

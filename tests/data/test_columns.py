@@ -20,17 +20,15 @@ MATRIX = np.array([[1, 0, 3, 0], [0, 5, 0, -2], [0, 0, 0, 0], [0, 0, 0, 9], [1, 
 
 def vector_batch(rows: list, **more: list) -> pa.RecordBatch:
     """A batch as `sparkgd.ml.columns` selects it from a VectorUDT column; a row of None is a null vector."""
-    values, indices, sizes = [], [], []
+    values, indices = [], []
     for row in rows:
         kind, content = row if row is not None else ("dense", None)
         sparse = kind == "sparse"
         values.append(list(content.values()) if sparse else content)
-        indices.append(list(content) if sparse else [])
-        sizes.append(4 if sparse else None)
+        indices.append([*content, 4] if sparse else [])
     columns = {
         "features": pa.array(values, pa.list_(pa.float64())),
         "indices": pa.array(indices, pa.list_(pa.int32())),
-        "size": pa.array(sizes, pa.int32()),
         "label": pa.array(more.pop("label", [float(i) for i in range(len(rows))]), pa.float64()),
     }
     return pa.RecordBatch.from_pydict(columns | {name: pa.array(v, pa.float64()) for name, v in more.items()})

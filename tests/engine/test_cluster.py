@@ -253,12 +253,12 @@ def test_partitions_that_touch_few_of_many_columns(spark):
     """Partial sums name their columns; with and without a tree their total is the driver engine's, bit by bit."""
     width = 20_000
 
-    def wide_row(i: int) -> tuple[list[float], list[int], int, float]:
+    def wide_row(i: int) -> tuple[list[float], list[int], float]:
         columns = np.sort(np.random.default_rng(i).choice(width, 3, replace=False))
-        return [1.0, -2.0, 0.5], columns.tolist(), width, float(i % 2)
+        return [1.0, -2.0, 0.5], [*columns.tolist(), width], float(i % 2)
 
     rdd = spark.sparkContext.parallelize(range(ROWS), PARTITIONS).map(wide_row)
-    df = spark.createDataFrame(rdd, "features array<double>, indices array<int>, size int, label double")
+    df = spark.createDataFrame(rdd, "features array<double>, indices array<int>, label double")
     layout = CoefLayout(width)
     kernel = GradientKernel(LogisticLoss(), layout, np.random.default_rng(1).normal(size=(2, layout.size)))
     data = ingest(df, "float64", 1 << 30)

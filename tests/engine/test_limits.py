@@ -16,10 +16,7 @@ class Context:
     """Stands for a SparkContext of given settings."""
 
     def __init__(self, **settings: str) -> None:
-        self._settings = {name.replace("_", "."): value for name, value in settings.items()}
-
-    def getConf(self):
-        return self._settings
+        self._conf = {name.replace("_", "."): value for name, value in settings.items()}
 
 
 @pytest.mark.parametrize(
