@@ -47,27 +47,29 @@ def sample_of(block: Block, share: float, statistics: Mapping[Group, Statistics]
     if block.rows == 0 or block.features.columns is not None:
         return None
     known = statistics_of(block) if statistics is None else statistics
-    chances = min(share, LARGEST) * block.rows * _importance(block, merge(list(known.values())))
-    chances = np.minimum(chances, 1.0)
-    if not chances.any():
+    # Weights that a fit will refuse must not break the job that finds them.
+    usable = np.where(np.isfinite(block.weight) & (block.weight > 0.0), block.weight, 0.0)
+    if not usable.any():
         return None
+    chances = min(share, LARGEST) * block.rows * _importance(block, usable, merge(list(known.values())))
+    chances = np.minimum(chances, 1.0)
     rows = np.flatnonzero(np.diff(np.floor(np.cumsum(chances) + 0.5), prepend=0.0))
     if len(rows) == 0:
         rows = np.array([np.argmax(chances)])
     taken = block.take(rows)
-    weight = taken.weight / chances[rows]
-    return replace(taken, weight=weight * (block.weight.sum() / weight.sum()))
+    weight = usable[rows] / chances[rows]
+    return replace(taken, weight=weight * (usable.sum() / weight.sum()))
 
 
-def _importance(block: Block, statistics: Statistics) -> Array:
+def _importance(block: Block, weight: Array, statistics: Statistics) -> Array:
     """Shares (n,) of the rows in what there is to know."""
-    even = np.asarray(block.weight / max(block.weight.sum(), np.finfo(float).tiny))
+    even = np.asarray(weight / weight.sum())
     support = statistics.support[statistics.squares > 0.0]
     if not (support < RARE * statistics.weight).any():
         return even
     deviation = statistics.deviation()
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0.0)
     lengths = np.concatenate([squared_lengths(chunk.features, statistics.mean, scale) for chunk in block.chunks()])
-    mass = block.weight * np.where(np.isfinite(lengths), lengths, 0.0)
+    mass = weight * np.where(np.isfinite(lengths), lengths, 0.0)
     uneven = mass / max(mass.sum(), np.finfo(float).tiny)
     return np.asarray(0.5 * even + 0.5 * uneven)

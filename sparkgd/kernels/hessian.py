@@ -14,6 +14,7 @@ from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.gram import grams_of
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
+from sparkgd.kernels.threads import each, one_thread
 from sparkgd.losses.base import Loss
 
 Array = npt.NDArray[np.float64]
@@ -138,19 +139,27 @@ class FixedHessian:
         kernel = ProductKernel(loss, layout, point, np.empty((0, layout.size)), held_out)
         scan = _at_point(kernel).scan()
         self._layout = layout
-        self._parts = [
-            (chunk.features, _weighted_curvature(kernel, chunk, scan.add(chunk)[:, 0]))
-            for block in blocks
-            for chunk in block.chunks()
-        ]
+        with one_thread():
+            self._blocks = [
+                [
+                    (chunk.features, _weighted_curvature(kernel, chunk, scan.add(chunk)[:, 0]))
+                    for chunk in block.chunks()
+                ]
+                for block in blocks
+            ]
+        self._stored = sum(block.features.stored for block in blocks)
         self.weight = float(scan.weight[0])
 
     def product(self, direction: Array) -> Array:
         """The Hessian sum times a direction, of shape (layout.size,)."""
-        products = _Products(self._layout, direction[None, :])
-        for features, curvature in self._parts:
-            products.add(features, curvature)
-        return np.asarray(products.total()[0])
+
+        def of_block(chunks: list[tuple[Features, Array]]) -> Array:
+            products = _Products(self._layout, direction[None, :])
+            for features, curvature in chunks:
+                products.add(features, curvature)
+            return products.total()[0]
+
+        return np.asarray(sum(each(of_block, self._blocks, self._stored)))
 
 
 def _weighted_curvature(kernel: HessianKernel | ProductKernel, chunk: Block, raw: Array) -> Array:

@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from sparkgd.kernels.block import Block
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WORTH_THREADS = 1 << 17
@@ -31,18 +32,30 @@ def one_thread() -> AbstractContextManager[object]:
 
 
 def each_block(function: Callable[[Block], Result], blocks: Sequence[Block]) -> list[Result]:
-    """The function's results, in order; the cores that this process may use share out the blocks.
+    """The function's results, in order; see `each`."""
+    return each(function, blocks, sum(block.features.stored for block in blocks))
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item], stored: int) -> list[Result]:
+    """The function's results, in order; the cores that this process may use share out the items.
 
     NumPy and SciPy leave the interpreter to other threads while they compute. Results do not depend on how many cores
-    there are, since a block is one thread's work.
+    there are, since an item is one thread's work.
+
+    Parameters
+    ----------
+    function : callable
+    items : sequence
+    stored : int
+        Feature values that all of them store.
     """
-    threads = min(len(blocks), _cores())
+    threads = min(len(items), _cores())
     with one_thread():
-        if threads <= 1 or sum(block.features.stored for block in blocks) < WORTH_THREADS:
-            return [function(block) for block in blocks]
+        if threads <= 1 or stored < WORTH_THREADS:
+            return [function(item) for item in items]
         with ThreadPoolExecutor(threads) as pool:
-            contexts = [copy_context() for _ in blocks]  # NumPy's error state goes along
-            return list(pool.map(lambda context, block: context.run(function, block), contexts, blocks))
+            contexts = [copy_context() for _ in items]  # NumPy's error state goes along
+            return list(pool.map(lambda context, item: context.run(function, item), contexts, items))
 
 
 def _cores() -> int:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from sparkgd.kernels import Block
 from sparkgd.kernels.hessian import FixedHessian
-from sparkgd.kernels.threads import one_thread
 from sparkgd.training.objective import Objective
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -54,8 +53,7 @@ class SampledHessian:
     def __init__(self, objective: Objective, blocks: Sequence[Block], point: Array) -> None:
         self._objective = objective
         coef = objective.coordinates.to_raw(point)
-        with one_thread():
-            self._sums = FixedHessian(objective.loss, objective.layout, coef, blocks, objective.held_out)
+        self._sums = FixedHessian(objective.loss, objective.layout, coef, blocks, objective.held_out)
 
     def solve(self, vector: Array) -> Array:
         """Conjugate gradients from zero for ``(H_S(u) + 0.003 I) x = vector``, of shape (n,).
@@ -80,8 +78,7 @@ class SampledHessian:
 
     def product(self, vector: Array) -> Array:
         """``(H_S(u) + 0.003 I) vector``, of shape (n,)."""
-        with one_thread():
-            sums = self._sums.product(self._objective.coordinates.to_raw(vector))
+        sums = self._sums.product(self._objective.coordinates.to_raw(vector))
         product = self._objective.products(vector[None, :], sums[None, :], self._sums.weight)[0]
         return np.asarray(product + DAMPING * vector)
 

@@ -100,3 +100,13 @@ def test_values_that_a_fit_will_refuse_do_no_harm(bad):
     block.features.values[3, 0] = bad
     with np.errstate(over="ignore", invalid="ignore"):
         assert sample_of(block, 0.1).rows > 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_weights_that_a_fit_will_refuse_do_no_harm(bad):
+    weight = np.ones(ROWS)
+    weight[5] = bad
+    for values in (even().features.dense(), with_rare_column(sparse=False).features.dense()):
+        sample = sample_of(block_of(values, weight), 0.1)
+        assert 0 < sample.rows <= 0.1 * ROWS + 1
+        assert np.isfinite(sample.weight).all()
