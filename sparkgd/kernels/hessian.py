@@ -157,7 +157,7 @@ class FixedHessian:
             products = _Products(self._layout, direction[None, :])
             for features, curvature in chunks:
                 products.add(features, curvature)
-            return products.total()[0]
+            return np.asarray(products.total()[0])
 
         return np.asarray(sum(each(of_block, self._blocks, self._stored)))
 
