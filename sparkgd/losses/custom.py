@@ -20,6 +20,8 @@ FURTHEST = 1e12
 class OwnLoss(Protocol):
     """What a user writes: an object with these two functions of arrays of one shape, element by element.
 
+    They must depend on nothing but their arguments and change nothing: several threads call them at once.
+
     It may also have
 
     - ``curvature(label, raw_prediction)``, the second derivative, which Newton's methods need;
