@@ -88,7 +88,7 @@ def is_small(df: DataFrame, limit: int) -> bool:
     in Python.
     """
     plan = df._jdf.queryExecution().optimizedPlan()
-    return all(_is_known(node, limit) for node in _nodes(plan)) and int(plan.stats().sizeInBytes()) <= limit
+    return int(plan.stats().sizeInBytes()) <= limit and all(_is_known(node, limit) for node in _nodes(plan))
 
 
 def _nodes(plan: Any) -> Iterator[Any]:
