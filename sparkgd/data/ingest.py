@@ -243,7 +243,7 @@ def _inspector(
                 yield index, PackedPartition(handle, found, seconds, block, block.features.columns)
             else:
                 block = open_block(handle, 0)
-                sample = sample_of(block, sample_bytes / handle.num_bytes, found)
+                sample = sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
                 columns = block.features.columns
                 yield index, PackedPartition(handle, found, seconds, None, columns, shipped_sample=sample)
 
