@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from sparkgd.kernels.block import Block
@@ -49,13 +49,17 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], stored: int)
     stored : int
         Feature values that all of them store.
     """
-    threads = min(len(items), _cores())
+    threads, errors = min(len(items), _cores()), np.geterr()
+
+    def in_thread(item: Item) -> Result:
+        with np.errstate(**errors):  # of its own in each thread
+            return function(item)
+
     with one_thread():
         if threads <= 1 or stored < WORTH_THREADS:
             return [function(item) for item in items]
         with ThreadPoolExecutor(threads) as pool:
-            contexts = [copy_context() for _ in items]  # NumPy's error state goes along
-            return list(pool.map(lambda context, item: context.run(function, item), contexts, items))
+            return list(pool.map(in_thread, items))
 
 
 def _cores() -> int:
