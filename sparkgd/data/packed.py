@@ -46,9 +46,7 @@ class PackedPartition:
 
     def sample(self, share: float) -> Block | None:
         """A sample of the rows, of that share where they are in this process; None where there is none."""
-        if self.block is None or not self.statistics:
-            return self.shipped_sample
-        return sample_of(self.block, share, self.statistics)
+        return self.shipped_sample if self.block is None else sample_of(self.block, share, self.statistics)
 
     def whole_statistics(self) -> dict[Group, Statistics]:
         """Statistics of all columns."""
