@@ -42,11 +42,19 @@ NUMBER_BYTES = 8
 MAX_BATCH_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
 
 BATCH_BYTES = 256 << 20
-"""Most that an Arrow batch may take: the highest default of any Spark version, so that only a user's own is lowered."""
+"""Most that an Arrow batch may take where it has to be measured."""
+
+UNMEASURED_BYTES = 1 << 30
+"""Rows that take no more than this together are not measured: Spark would after every row, for a tenth of ingest."""
+
+UNMEASURED = (1 << 31) - 1
+"""What Spark reads as no limit."""
 
 _settings_lock = threading.Lock()
 
-KNOWN_SIZE = frozenset({"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union"})
+KNOWN_SIZE = frozenset(
+    {"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union", "Repartition"}
+)
 """Operators of Spark's logical plans of whose rows there are no more than Spark knows."""
 
 
@@ -107,7 +115,7 @@ def _is_known(node: Any, limit: int) -> bool:
     if not node.cacheBuilder().isCachedColumnBuffersLoaded():
         return False
     rows, columns = int(str(node.stats().rowCount().get())), int(node.output().size())
-    return rows * columns * NUMBER_BYTES <= limit
+    return max(rows * columns * NUMBER_BYTES, int(node.stats().sizeInBytes())) <= limit
 
 
 def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
@@ -165,7 +173,7 @@ def ingest(
     name = f"sparkgd-{uuid.uuid4().hex}"
     if slots is not None:
         df = df.coalesce(slots)
-    with _bounded_batches(spark):
+    with _bounded_batches(df):
         most = ship_bytes // slots if condense and slots is not None else 0
         packer = _packer(name, dtype, access, by_label, most)
         source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
@@ -183,22 +191,40 @@ def ingest(
 
 
 @contextlib.contextmanager
-def _bounded_batches(spark: SparkSession) -> Iterator[None]:
-    """Arrow batches of at most `BATCH_BYTES` for an RDD made in the body, whatever the session allows.
+def _bounded_batches(df: DataFrame) -> Iterator[None]:
+    """Arrow batches of at most `BATCH_BYTES` for an RDD of ``df`` made in the body, or of the user's own lower limit.
 
     A record count cannot bound a batch of rows of unknown width. An RDD keeps the settings with which it was made;
     those of the session are as before afterwards.
     """
+    conf = df.sparkSession.conf
     with _settings_lock:
-        if spark._jsparkSession.sessionState().conf().arrowMaxBytesPerBatch() > BATCH_BYTES:
-            allowed = spark.conf.get(MAX_BATCH_BYTES)
-            spark.conf.set(MAX_BATCH_BYTES, str(BATCH_BYTES))
-            try:
-                yield
-            finally:
-                spark.conf.set(MAX_BATCH_BYTES, str(allowed))
+        own = _own_setting(df.sparkSession, MAX_BATCH_BYTES)
+        limit = _batch_limit(df, own is not None)
+        if limit is None:
+            yield
             return
-    yield
+        conf.set(MAX_BATCH_BYTES, str(limit))
+        try:
+            yield
+        finally:
+            if own is None:
+                conf.unset(MAX_BATCH_BYTES)
+            else:
+                conf.set(MAX_BATCH_BYTES, own)
+
+
+def _batch_limit(df: DataFrame, is_own: bool) -> int | None:
+    """The limit to set; None where that of the session will do."""
+    if not is_own and is_small(df, UNMEASURED_BYTES):
+        return UNMEASURED
+    allowed = df.sparkSession._jsparkSession.sessionState().conf().arrowMaxBytesPerBatch()
+    return BATCH_BYTES if allowed > BATCH_BYTES else None
+
+
+def _own_setting(spark: SparkSession, key: str) -> str | None:
+    """A setting as somebody has made it; None where it is Spark's default."""
+    return spark.conf.get(key) if spark._jsparkSession.sessionState().conf().contains(key) else None
 
 
 def _slots(context: SparkContext) -> int | None:

@@ -109,7 +109,14 @@ def test_only_what_spark_knows_to_be_small_is_small(spark, cached, tmp_path):
     df = cached(frame(spark, X, Y))
     assert is_small(df, 1 << 20)
     assert is_small(df.where("label = 1").select("features"), 1 << 20)
+    assert is_small(df.repartition(3), 1 << 20)
     assert not is_small(df, 100)
+    hidden = cached(
+        spark.range(100).select(
+            F.repeat(F.lit("x"), 100_000).alias("a"), *(F.lit("").alias(f"s{i}") for i in range(99))
+        )
+    )
+    assert not is_small(hidden.select("a"), 1 << 20)  # Spark takes it for a hundredth of the whole
     exploded = df.select(F.explode(F.sequence(F.lit(1), F.lit(1_000_000))).alias("n"))
     assert not is_small(exploded, 1 << 20)
     repeated = cached(spark.range(100_000).select(F.lit(1.0).alias("label"), F.lit(2.0).alias("a")))
