@@ -25,6 +25,9 @@ from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features, Store
 STATISTICS = "statistics"
 """The file of a block that has the pickled statistics of its rows; of the columns alone that it names."""
 
+SAMPLE = "sample"
+"""The file of a block that has a pickled sample of its rows."""
+
 
 @dataclass(frozen=True)
 class Condensed:
@@ -236,6 +239,17 @@ def block_of(handle: BlockHandle, first_row: int = 0) -> Block:
 def read_statistics(handle: BlockHandle) -> dict[Group, Statistics]:
     """What was found of the rows when they were packed; of the touched columns alone where these are named."""
     found: dict[Group, Statistics] = pickle.loads((Path(handle.path) / STATISTICS).read_bytes())
+    return found
+
+
+def write_sample(handle: BlockHandle, sample: Block | None) -> None:
+    """Keep a sample of the rows, or that there is none, beside them."""
+    (Path(handle.path) / SAMPLE).write_bytes(pickle.dumps(sample, pickle.HIGHEST_PROTOCOL))
+
+
+def read_sample(handle: BlockHandle) -> Block | None:
+    """What `write_sample` kept."""
+    found: Block | None = pickle.loads((Path(handle.path) / SAMPLE).read_bytes())
     return found
 
 

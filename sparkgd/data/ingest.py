@@ -2,7 +2,8 @@
 
     DataFrame -> Arrow batches -> BlockWriter -> handle RDD (cached) -> statistics, small blocks themselves
 
-What Spark caches is the RDD of handles; the blocks stay on the executors' local disks, next to the Python workers.
+What Spark caches is the RDD of handles; the blocks stay on the executors' local disks, next to the Python workers. In
+local mode these disks are the driver's own: it reads there what executors would send from elsewhere.
 Lineage remains Spark's own: a lost executor's handles are recomputed, which writes its blocks again.
 """
 
@@ -17,14 +18,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 
-from sparkgd.data.blockfile import BlockHandle, map_block, open_block, read_statistics
+from sparkgd.data.blockfile import (
+    BlockHandle,
+    map_block,
+    open_block,
+    read_sample,
+    read_statistics,
+    write_sample,
+)
 from sparkgd.data.columns import read_batch
 from sparkgd.data.packed import Packed, PackedPartition
 from sparkgd.data.sample import SAMPLE_BYTES, sample_of
@@ -182,8 +190,11 @@ def ingest(
     handles.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         count = max(handles.getNumPartitions(), 1)
-        inspector = _inspector(ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count)
+        here = _is_local(handles.context)
+        inspector = _inspector(ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count, to_files=here)
         found = handles.mapPartitionsWithIndex(inspector).collect()
+        if here:
+            found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
     except BaseException:
         _release(handles, name, None)
         raise
@@ -234,6 +245,11 @@ def _slots(context: SparkContext) -> int | None:
     return max(context.defaultParallelism, 1)
 
 
+def _is_local(context: SparkContext) -> bool:
+    """Whether the executor is this machine's, with the driver's disks."""
+    return bool(context._jsc.sc().isLocal())
+
+
 def _packer(
     name: str, dtype: str, access: str, by_label: bool, condense_bytes: int
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -254,9 +270,12 @@ def _packer(
 
 
 def _inspector(
-    ship_bytes: int, most_bytes: int, sample_bytes: int
+    ship_bytes: int, most_bytes: int, sample_bytes: int, to_files: bool
 ) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
-    """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block. Runs on executors."""
+    """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block, and it or a sample of it.
+
+    With ``to_files`` these two are left for `_read_here`. Runs on executors.
+    """
 
     def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
         for handle, seconds in read_handles(rows):
@@ -264,16 +283,27 @@ def _inspector(
             size = sum(part.num_bytes for part in found.values())
             if size > most_bytes:
                 yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
-            elif handle.num_bytes <= ship_bytes:
-                block = map_block(handle)
-                yield index, PackedPartition(handle, found, seconds, block, block.features.columns)
-            else:
-                block = open_block(handle, 0)
-                sample = sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
-                columns = block.features.columns
-                yield index, PackedPartition(handle, found, seconds, None, columns, shipped_sample=sample)
+                continue
+            is_whole = handle.num_bytes <= ship_bytes
+            block = map_block(handle) if is_whole else open_block(handle, 0)
+            sample = None if is_whole else sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
+            part = PackedPartition(handle, found, seconds, None, block.features.columns)
+            if not to_files:
+                part = replace(part, block=block if is_whole else None, shipped_sample=sample)
+            elif not is_whole:
+                write_sample(handle, sample)
+            yield index, part
 
     return inspect
+
+
+def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
+    """What a partition would have sent from another machine, read from its files."""
+    if part.kept_back:
+        return part
+    if part.handle.num_bytes <= ship_bytes:
+        return replace(part, block=map_block(part.handle))  # the mapping outlives the files' names
+    return replace(part, shipped_sample=read_sample(part.handle))
 
 
 def _fetch(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Block]]:
@@ -297,7 +327,7 @@ def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> N
     for handle in known or []:
         shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
     context = handles.context
-    if known is None or not context._jsc.sc().isLocal():
+    if known is None or not _is_local(context):
         with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
             rdd = context.parallelize(range(2 * context.defaultParallelism), 2 * context.defaultParallelism)
             (handles if known is not None else rdd).foreachPartition(_remover(name))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import Block, Kernel, Sums
+from sparkgd.kernels.memory import keep_freed_memory
 
 Array = npt.NDArray[np.float64]
 
@@ -59,6 +60,7 @@ class Work:
 
         A line search may try points so far away that sums overflow: inf and nan are answers there, not accidents.
         """
+        keep_freed_memory()
         if self.class_weights is not None:
             block = block.reweighted(self.class_weights)
         with np.errstate(over="ignore", invalid="ignore"):

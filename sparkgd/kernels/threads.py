@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from sparkgd.kernels.block import Block
+from sparkgd.kernels.memory import keep_freed_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,6 +50,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], stored: int)
     stored : int
         Feature values that all of them store.
     """
+    keep_freed_memory()
     threads, errors = min(len(items), _cores()), np.geterr()
 
     def in_thread(item: Item) -> Result:

@@ -97,3 +97,29 @@ def test_rows_known_to_be_few_are_not_measured_and_no_setting_stays_behind(spark
     with ingest_module._bounded_batches(exploded):
         assert conf.arrowMaxBytesPerBatch() <= ingest_module.BATCH_BYTES
     assert not conf.contains(MAX_BATCH_BYTES)
+
+
+@pytest.mark.parametrize("ship_bytes", [1 << 30, -1])
+def test_what_local_mode_reads_from_files_is_what_other_executors_send(spark, monkeypatch, ship_bytes):
+    columns = [F.sin(F.col("id") * j).alias(f"x{j}") for j in range(1, 6)]
+    df = spark.range(4000, numPartitions=2).select(F.array(*columns).alias("features"), F.cos("id").alias("label"))
+    found = []
+    for here in (True, False):
+        with nothing_left(spark):
+            with monkeypatch.context() as patched:
+                patched.setattr(ingest_module, "_is_local", lambda context, here=here: here)
+                packed = ingest(df, "float64", ship_bytes)
+            packed.release()
+        found.append(packed)
+    read, sent = found
+    assert sorted(read.partitions) == sorted(sent.partitions) == [0, 1]
+    for index, part in sent.partitions.items():
+        assert (part.block is None) == (ship_bytes < 0)
+        same = read.partitions[index]
+        for mine, theirs in ((part.block, same.block), (part.shipped_sample, same.shipped_sample)):
+            assert (mine is None) == (theirs is None)
+            if mine is not None:
+                np.testing.assert_array_equal(mine.features.dense(), theirs.features.dense())
+                np.testing.assert_array_equal(mine.label, theirs.label)
+                np.testing.assert_array_equal(mine.weight, theirs.weight)
+        assert part.statistics.keys() == same.statistics.keys()
