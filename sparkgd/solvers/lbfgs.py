@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import blas
 
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
@@ -42,16 +43,17 @@ class LbfgsState(State):
 
     Attributes
     ----------
-    moves, changes : ndarray (k, n), k <= memory
-        Differences of successive points and of their gradients, oldest first.
+    moves, changes : tuples of ndarray (n,)
+        Differences of successive points and of their gradients, oldest first, at most ``memory``. Each is an array of
+        its own: with very many columns, to copy all for every new one took longer than all else in an iteration.
     direction : ndarray (n,)
         Search direction; zeros before the first reply.
     steps : ndarray (m,)
         Steps along it to evaluate next.
     """
 
-    moves: Array
-    changes: Array
+    moves: tuple[Array, ...]
+    changes: tuple[Array, ...]
     direction: Array
     steps: Array
 
@@ -78,10 +80,10 @@ class Lbfgs(Solver[LbfgsState]):
     metric: Metric | None = None
 
     def start(self, point: Array) -> LbfgsState:
-        zeros, empty = np.zeros_like(point), np.zeros((0, point.shape[0]))
+        zeros = np.zeros_like(point)
         return LbfgsState(
             point, np.nan, zeros, -1, np.inf, np.nan, None,
-            moves=empty, changes=empty, direction=zeros, steps=np.zeros(1),
+            moves=(), changes=(), direction=zeros, steps=np.zeros(1),
         )  # fmt: skip
 
     def restart(self, state: LbfgsState) -> LbfgsState:
@@ -118,8 +120,8 @@ class Lbfgs(Solver[LbfgsState]):
             return state
         return replace(
             state,
-            moves=np.vstack([state.moves[1 - self.memory :], move]),
-            changes=np.vstack([state.changes[1 - self.memory :], change]),
+            moves=(*state.moves, move)[-self.memory :],
+            changes=(*state.changes, change)[-self.memory :],
         )
 
     def _moved(self, state: LbfgsState, point: Array, value: float, gradient: Array) -> LbfgsState:
@@ -131,7 +133,7 @@ class Lbfgs(Solver[LbfgsState]):
             iteration=state.iteration + 1,
             residual=prox_residual(self.penalty, point, gradient),
             direction=self._direction(point, gradient, state),
-            steps=np.ones(1) if len(state.moves) or self.metric is not None else self._first_ladder(),
+            steps=np.ones(1) if state.moves or self.metric is not None else self._first_ladder(),
         )
 
     def _first_ladder(self) -> Array:
@@ -152,8 +154,7 @@ class Lbfgs(Solver[LbfgsState]):
         steepest = steepest_descent(self.penalty, state.point, state.gradient)
         if np.array_equal(state.direction, steepest):
             return ended(state, Status.STALLED, "no step along the steepest descent lowers the objective")
-        empty = state.moves[:0]
-        return replace(state, moves=empty, changes=empty, direction=steepest, steps=self._first_ladder())
+        return replace(state, moves=(), changes=(), direction=steepest, steps=self._first_ladder())
 
 
 def _is_curved(move: Array, change: Array) -> bool:
@@ -161,7 +162,7 @@ def _is_curved(move: Array, change: Array) -> bool:
     return float(move @ change) > 1e-10 * float(np.linalg.norm(move) * np.linalg.norm(change))
 
 
-def scaled_inverse(metric: Matrix, moves: Array, changes: Array) -> Callable[[Array], Array]:
+def scaled_inverse(metric: Matrix, moves: Sequence[Array], changes: Sequence[Array]) -> Callable[[Array], Array]:
     """The inverse of the metric M, times ``s . M s / s . y`` where there is a last pair (s, y)."""
     scale = 1.0
     if len(moves):
@@ -172,8 +173,8 @@ def scaled_inverse(metric: Matrix, moves: Array, changes: Array) -> Callable[[Ar
 
 
 def inverse_hessian_product(
-    moves: Array,
-    changes: Array,
+    moves: Sequence[Array],
+    changes: Sequence[Array],
     vector: Array,
     free: npt.NDArray[np.bool_],
     solve: Callable[[Array], Array] | None = None,
@@ -188,21 +189,25 @@ def inverse_hessian_product(
     def within(array: Array) -> Array:
         return array if everywhere else np.where(free, array, 0.0)
 
-    pairs = []
-    for move, change in zip(moves, changes, strict=True):
-        inside = within(move)
-        if _is_curved(inside, within(change)):
-            pairs.append((move, change, 1.0 / float(inside @ change)))
-    result = np.where(free, vector, 0.0)
-    alphas = []
-    for move, change, inverse in reversed(pairs):
-        alphas.append(inverse * float(move @ result))
-        result -= alphas[-1] * within(change)
-    if solve is not None:
-        result = within(solve(result))
-    elif pairs:
-        change, inverse = within(pairs[-1][1]), pairs[-1][2]
-        result *= 1.0 / (inverse * float(change @ change))
-    for (move, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
-        result += (alpha - inverse * float(change @ result)) * within(move)
+    result, scale = np.where(free, vector, 0.0), 1.0
+    used: list[tuple[Array, Array, float, float]] = []
+    for move, change in zip(reversed(moves), reversed(changes), strict=True):
+        inside, inside_change = within(move), within(change)
+        if not everywhere and not _is_curved(inside, inside_change):
+            continue
+        curvature = float(inside @ inside_change)
+        if not used:
+            scale = curvature / float(inside_change @ inside_change)
+        alpha = float(inside @ result) / curvature
+        result = _plus(result, -alpha, inside_change)
+        used.append((move, change, curvature, alpha))
+    result = result * scale if solve is None else within(solve(result))
+    for move, change, curvature, alpha in reversed(used):
+        beta = float(change @ result) / curvature  # the result is zero where the pair must not count
+        result = _plus(result, alpha - beta, within(move))
     return result
+
+
+def _plus(vector: Array, factor: float, other: Array) -> Array:
+    """``vector + factor * other`` in the place of ``vector``, without an array for the product."""
+    return np.asarray(blas.daxpy(other, vector, a=factor))

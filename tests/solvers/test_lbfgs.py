@@ -61,6 +61,22 @@ def test_the_last_pair_is_met_whatever_the_metric(with_metric):
     np.testing.assert_allclose(found, moves[-1], rtol=1e-8)
 
 
+@pytest.mark.parametrize("with_metric", [False, True])
+def test_restricted_pairs_are_those_of_the_free_entries_alone(with_metric):
+    random, matrix = np.random.default_rng(2), hessian()
+    free = np.arange(N) % 3 != 0
+    moves, vector = np.vstack([np.where(free, 0.0, 1.0), random.standard_normal((4, N))]), random.standard_normal(N)
+    changes = moves @ matrix
+    metric = np.diag(random.uniform(0.5, 2.0, N))
+    found = inverse_hessian_product(moves, changes, vector, free, Fixed(metric).solve if with_metric else None)
+    # The first pair does not move the free entries at all; the others are their own.
+    smaller = Fixed(metric[np.ix_(free, free)]).solve if with_metric else None
+    everything = np.ones(free.sum(), dtype=bool)
+    expected = inverse_hessian_product(moves[1:, free], changes[1:, free], vector[free], everything, smaller)
+    np.testing.assert_allclose(found[free], expected, rtol=1e-10)
+    assert not found[~free].any()
+
+
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
 def test_with_a_pair_the_scale_of_a_metric_does_not_matter(factor):
     random, matrix = np.random.default_rng(1), hessian()
