@@ -30,12 +30,18 @@ BROADCAST_BYTES = 1 << 20
 """Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
 
 
+SCATTER_BYTES = 1 << 20
+"""Sums larger than this are added up by ranges of columns, each about so long, instead of by a tree."""
+
 NAMED_LENGTH = 1.5
 """Bytes of a sum that travels with the number of its column, relative to those of a number alone."""
 
 
 class ClusterEngine:
     """One Spark job a round: ``mapPartitions`` runs the kernels on each share, a tree adds the partial sums.
+
+    Long sums are added by a reduce-scatter: each task adds up one range of columns of all partial sums, so that none,
+    and not the driver either, ever receives more than about one sum. The order of additions is the tree's.
 
     Tasks are independent and idempotent, so Spark's retries and speculation work as they are. A task that finds its
     block missing on its machine (Spark ran it elsewhere) reports that; those shares are then computed from the source
@@ -45,7 +51,7 @@ class ClusterEngine:
     ----------
     packed : ResidentPacked
     depth : int
-        Of the tree, at least: it is deeper in rounds whose sums the driver could not receive otherwise.
+        Of the tree.
     class_weights : ndarray (K,) or None
         Factor of each label's sample weights.
     ranges : sequence of RowRange
@@ -89,11 +95,11 @@ class ClusterEngine:
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
-        depth = self._depth_for(len(payload))
+        ranges = self._ranges(len(payload))
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):
-                total = self._total(payload if broadcast is None else broadcast, depth)
+                total = self._total(payload if broadcast is None else broadcast, ranges)
         finally:
             if broadcast is not None:
                 broadcast.destroy()
@@ -108,25 +114,25 @@ class ClusterEngine:
         """Drop handles and blocks everywhere."""
         self._packed.release()
 
-    def _depth_for(self, question_bytes: int) -> int:
-        """The depth asked for or, where the driver could not receive that many sums, the least at which it can.
+    def _ranges(self, question_bytes: int) -> int:
+        """How many ranges of columns to add up apart; 1 for a tree.
 
         Gradients are as large as the points at which they are asked for, so an answer is taken to be as large as the
         question, or as the share of it that is about the columns a block touches.
         """
-        deepest = max(self._depth, max(len(self._answers), 1).bit_length())
-        for depth in range(self._depth, deepest + 1):
-            received = int(question_bytes * _received(self._answers, depth))
+        in_tree = len(levels(len(self._indices), self._depth)) > 0
+        if not (in_tree and question_bytes > SCATTER_BYTES):
+            received = int(question_bytes * _received(self._answers, self._depth))
             if self._limits.allow(received):
-                return depth
-        self._limits.check(received)
-        return deepest
+                return 1
+        self._limits.check(question_bytes)
+        return max(min(len(self._indices), -(-question_bytes // SCATTER_BYTES)), 2)
 
-    def _total(self, payload: bytes | Broadcast[bytes], depth: int) -> Partial:
+    def _total(self, payload: bytes | Broadcast[bytes], ranges: int) -> Partial:
         """Sum over all partitions, in the order of `combine`."""
         partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
-        if levels(len(self._indices), depth):
-            total = add_all([partial for _, partial in sorted(self._tree(partials, depth).collect())])
+        if ranges > 1 or levels(len(self._indices), self._depth):
+            total = self._reduce_scatter(partials, ranges) if ranges > 1 else self._tree(partials)
             if not total.missing:
                 return total
         by_share: dict[int, Partial] = dict(partials.collect())
@@ -134,7 +140,7 @@ class ClusterEngine:
         if missing:
             by_share.update(self._from_source(payload, missing))
             self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
-        return combine([partial for _, partial in sorted(by_share.items())], depth)
+        return combine([partial for _, partial in sorted(by_share.items())], self._depth)
 
     def _from_source(self, payload: bytes | Broadcast[bytes], missing: set[int]) -> list[tuple[int, Partial]]:
         """Partials of the missing shares, whose partitions are packed for this one scan."""
@@ -145,16 +151,25 @@ class ClusterEngine:
         source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
         return list(source.context.runJob(source, list, sorted(cuts)))
 
-    def _tree(self, partials: RDD[Any], depth: int) -> RDD[Any]:
+    def _tree(self, partials: RDD[Any]) -> Partial:
         """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
-        ranks = {index: rank for rank, index in enumerate(self._indices)}
-        # A partition that ingest found empty has no rank; its rows show in the fingerprint.
-        level = partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
-        count = len(ranks)
-        for size in levels(count, depth):
+        level, count = self._ranked(partials), len(self._indices)
+        for size in levels(count, self._depth):
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
-        return level
+        return add_all([partial for _, partial in sorted(level.collect())])
+
+    def _reduce_scatter(self, partials: RDD[Any], count: int) -> Partial:
+        """One shuffle of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
+        ranges = self._ranked(partials).flatMap(_cut(count)).partitionBy(count, int)
+        added = ranges.mapPartitions(_add_range(self._depth)).collect()
+        return Partial.joined([partial for _, partial in sorted(added)])
+
+    def _ranked(self, partials: RDD[Any]) -> RDD[Any]:
+        """Pairs of rank and partial."""
+        ranks = {index: rank for rank, index in enumerate(self._indices)}
+        # A partition that ingest found empty has no rank; its rows show in the fingerprint.
+        return partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
 
 
 def _answer_shares(handles: Sequence[BlockHandle]) -> list[float]:
@@ -217,3 +232,21 @@ def _add_group(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tupl
     members = sorted(rows, key=lambda row: row[1][0])
     if members:
         yield members[0][0], add_all([partial for _, (_, partial) in members])
+
+
+def _cut(count: int) -> Callable[[tuple[int, Partial]], Iterator[tuple[int, tuple[int, Partial]]]]:
+    """Function for ``flatMap`` over ranked partials: their ranges, by number. Runs on executors."""
+    return lambda pair: ((number, (pair[0], part)) for number, part in enumerate(pair[1].cut(count)))
+
+
+def _add_range(
+    depth: int,
+) -> Callable[[Iterable[tuple[int, tuple[int, Partial]]]], Iterator[tuple[int, Partial]]]:
+    """Function for ``mapPartitions`` over one range of all partials. Runs on executors."""
+
+    def add(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tuple[int, Partial]]:
+        members = sorted(rows, key=lambda row: row[1][0])
+        if members:
+            yield members[0][0], combine([partial for _, (_, partial) in members], depth)
+
+    return add

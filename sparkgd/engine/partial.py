@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels import Block, Kernel, Sums
 from sparkgd.kernels.memory import keep_freed_memory
+from sparkgd.kernels.sums import joined
 
 Array = npt.NDArray[np.float64]
 
@@ -35,6 +37,21 @@ class Partial:
             tuple(mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)),
             (self.fingerprint + other.fingerprint) % 2**64,
             self.missing + other.missing,
+        )
+
+    def cut(self, count: int) -> list[Partial]:
+        """``count`` ranges of the sums, of which the first has all else."""
+        ranges = zip(*[sums.cut(count) for sums in self.sums], strict=True)
+        first, *others = (Partial(tuple(sums)) for sums in ranges)
+        return [Partial(first.sums, self.fingerprint, self.missing), *others]
+
+    @classmethod
+    def joined(cls, ranges: Sequence[Partial]) -> Partial:
+        """What was `cut` into these ranges."""
+        return cls(
+            tuple(joined(sums) for sums in zip(*[part.sums for part in ranges], strict=True)),
+            sum(part.fingerprint for part in ranges) % 2**64,
+            tuple(partition for part in ranges for partition in part.missing),
         )
 
 

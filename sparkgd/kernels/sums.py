@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -35,6 +36,14 @@ class Entries:
         if np.count_nonzero(is_member) > self.size * WORTH_NAMING:
             return None
         return Entries(np.flatnonzero(is_member).astype(self.numbers.dtype), self.size)
+
+    def places(self, start: int, stop: int) -> slice:
+        """Where those numbered ``start`` to ``stop`` are among these."""
+        return slice(*np.searchsorted(self.numbers, [start, stop]))
+
+    def between(self, start: int, stop: int) -> Entries:
+        """Those numbered ``start`` to ``stop``, as entries of that range."""
+        return Entries(self.numbers[self.places(start, stop)] - start, stop - start)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,24 @@ class Sums:
         """The same with arrays as long as a coef."""
         return self._about(None)
 
+    def cut(self, count: int) -> list[Sums]:
+        """``count`` ranges of the last axis of every array; those of several sums add up by themselves."""
+        return [self._range(number, count) for number in range(count)]
+
+    def _range(self, number: int, count: int) -> Sums:
+        """One of ``count`` ranges."""
+        arrays: dict[str, Array] = {}
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if array is None:
+                continue
+            if self.entries is not None and name in BY_COEF:
+                arrays[name] = array[..., self.entries.places(*_bounds(self.entries.size, number, count))]
+            else:
+                arrays[name] = array[..., slice(*_bounds(array.shape[-1], number, count))]
+        entries = None if self.entries is None else self.entries.between(*_bounds(self.entries.size, number, count))
+        return Sums(entries=entries, **arrays)
+
     def _about(self, entries: Entries | None) -> Sums:
         """The same about a superset of the entries."""
         if self.entries is entries:
@@ -109,6 +136,21 @@ class Sums:
         known = {name: getattr(self, name) for name in BY_COEF if getattr(self, name) is not None}
         whole: dict[str, Any] = {name: spread(array, places, size) for name, array in known.items()}
         return replace(self, entries=entries, **whole)
+
+
+def joined(ranges: Sequence[Sums]) -> Sums:
+    """What was `Sums.cut` into these ranges."""
+    parts = [part.dense() for part in ranges]
+    found = {name: [getattr(part, name) for part in parts] for name in ARRAYS}
+    whole: dict[str, Any] = {
+        name: np.concatenate(arrays, axis=-1) for name, arrays in found.items() if arrays[0] is not None
+    }
+    return Sums(**whole)
+
+
+def _bounds(length: int, number: int, count: int) -> tuple[int, int]:
+    """Start and stop of one of ``count`` nearly equal ranges of so many entries."""
+    return length * number // count, length * (number + 1) // count
 
 
 ARRAYS = tuple(field.name for field in fields(Sums) if field.name != "entries")

@@ -17,7 +17,7 @@ from sparkgd.data.blockfile import map_block
 from sparkgd.data.ingest import ResidentPacked, ingest
 from sparkgd.data.statistics import merge
 from sparkgd.engine import cluster as cluster_module
-from sparkgd.engine.cluster import ClusterEngine, _received
+from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Work
@@ -99,17 +99,22 @@ def test_a_tree_of_any_depth_gives_the_bits_of_the_driver(spark, depth):
         assert_same_bits(ClusterEngine(data, depth).round(KERNELS), driver)
 
 
-def test_the_tree_is_as_deep_as_the_driver_needs_it(spark, monkeypatch):
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_long_sums_are_added_by_ranges_of_columns_with_the_same_bits(spark, monkeypatch, depth):
+    monkeypatch.setattr(cluster_module, "SCATTER_BYTES", 500)
     with packed(spark) as data:
         question = len(cloudpickle.dumps(Work(tuple(KERNELS), None, ClusterEngine(data)._first_rows)))
-        received = {depth: _received([1.0] * len(data.partitions), depth) for depth in (1, 2)}
-        assert received[1] > received[2], "else there is nothing to see"
-        for depth in (1, 2):
-            limits = DriverLimits(int(question * received[depth]), 1 << 40)
-            monkeypatch.setattr(DriverLimits, "of", lambda context, limits=limits: limits)
-            found = ClusterEngine(data, 1).round(KERNELS)
-            assert_same_bits(found, DriverEngine(data.blocks(), depth).round(KERNELS))
-        too_little = DriverLimits(question, 1 << 40)
+        # Without a tree the driver would receive every sum; it has room for one.
+        limits = DriverLimits(question if depth == 1 else 0, 1 << 40)
+        monkeypatch.setattr(DriverLimits, "of", lambda context: limits)
+        engine = ClusterEngine(data, depth)
+        assert engine._ranges(question) > 2
+        assert_same_bits(engine.round(KERNELS), DriverEngine(data.blocks(), depth).round(KERNELS))
+
+
+def test_sums_longer_than_the_driver_can_receive_are_refused(spark, monkeypatch):
+    with packed(spark) as data:
+        too_little = DriverLimits(100, 1 << 40)
         monkeypatch.setattr(DriverLimits, "of", lambda context: too_little)
         with pytest.raises(InvalidParamError, match="maxResultSize"):
             ClusterEngine(data, 1).round(KERNELS)
@@ -249,7 +254,7 @@ def test_a_failing_kernel_leaves_nothing_behind(spark):
         ClusterEngine(data).round([GradientKernel(LogisticLoss(), CoefLayout(8), np.zeros((1, 9)))])
 
 
-def test_partitions_that_touch_few_of_many_columns(spark):
+def test_partitions_that_touch_few_of_many_columns(spark, monkeypatch):
     """Partial sums name their columns; with and without a tree their total is the driver engine's, bit by bit."""
     width = 20_000
 
@@ -265,10 +270,12 @@ def test_partitions_that_touch_few_of_many_columns(spark):
     try:
         assert all(part.handle.touched for part in data.partitions.values())
         assert all(len(group.mean) == width for group in data.statistics().values())
-        for depth in (1, 2):
-            driver = DriverEngine(data.blocks(), depth).round([kernel])
-            assert_same_bits(ClusterEngine(data, depth).round([kernel]), driver)
-            assert driver[0].gradient.shape == (2, layout.size)
+        for scatter_bytes in (1 << 20, 1000):
+            monkeypatch.setattr(cluster_module, "SCATTER_BYTES", scatter_bytes)
+            for depth in (1, 2):
+                driver = DriverEngine(data.blocks(), depth).round([kernel])
+                assert_same_bits(ClusterEngine(data, depth).round([kernel]), driver)
+                assert driver[0].gradient.shape == (2, layout.size)
     finally:
         data.release()
 

@@ -9,7 +9,7 @@ import pytest
 
 from sparkgd.kernels import Sums
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.sums import ARRAYS
+from sparkgd.kernels.sums import ARRAYS, Entries, joined
 
 
 def some_sums(seed: int) -> Sums:
@@ -65,3 +65,25 @@ def test_layout_order_is_weights_by_output_then_intercepts():
     layout = CoefLayout(2, 2)
     np.testing.assert_array_equal(layout.weights(np.arange(6.0)), [[0, 1], [2, 3]])
     np.testing.assert_array_equal(layout.intercepts(np.arange(6.0)), [4, 5])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 30])
+@pytest.mark.parametrize("named", ["neither", "left", "both", "far apart"])
+def test_ranges_of_sums_add_up_to_ranges_of_the_sum(count, named):
+    rng, size = np.random.default_rng(count), 20
+    numbers = [np.arange(3, 6, dtype=np.int32), np.array([0, 19], dtype=np.int32)]
+    if named != "far apart":
+        numbers[1] = np.arange(4, 7, dtype=np.int32)
+
+    def some(entries: Entries | None) -> Sums:
+        width = size if entries is None else len(entries.numbers)
+        gradient = rng.integers(-9, 9, (2, width)).astype(float)
+        return Sums(value=rng.integers(0, 9, 2).astype(float), gradient=gradient, hessian=np.eye(4), entries=entries)
+
+    left = some(None if named == "neither" else Entries(numbers[0], size))
+    right = some(Entries(numbers[1], size) if named in ("both", "far apart") else None)
+    ranges = [mine + other for mine, other in zip(left.cut(count), right.cut(count), strict=True)]
+    assert len(ranges) == count
+    assert max(part.gradient.shape[-1] for part in ranges) <= -(-size // count)
+    assert_same(joined(ranges), (left + right).dense())
+    assert joined(Sums().cut(count)).gradient is None
