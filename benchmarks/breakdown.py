@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame
 from benchmarks.cases import CASES, Case
 from benchmarks.rivals import estimator_of
 from benchmarks.session import local_session
-from sparkgd.data.ingest import HANDLE_SCHEMA
+from sparkgd.data.ingest import HANDLE_SCHEMA, bounded_batches
 from sparkgd.ml.columns import InputColumns, select_input
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,7 +60,8 @@ def row_of(case: Case, frame: DataFrame, repeats: int) -> str:
         began = time.perf_counter()
         summary = estimator.fit(frame).summary
         whole = time.perf_counter() - began
-        arrow = seconds(lambda: columns.mapInArrow(drop, HANDLE_SCHEMA).rdd.count())
+        with bounded_batches(columns):
+            arrow = seconds(lambda: columns.mapInArrow(drop, HANDLE_SCHEMA).rdd.count())
         job = statistics.median(
             seconds(lambda: empty.mapPartitions(lambda rows: [len(list(rows))]).collect()) for _ in range(5)
         )

@@ -181,7 +181,7 @@ def ingest(
     name = f"sparkgd-{uuid.uuid4().hex}"
     if slots is not None:
         df = df.coalesce(slots)
-    with _bounded_batches(df):
+    with bounded_batches(df):
         most = ship_bytes // slots if condense and slots is not None else 0
         packer = _packer(name, dtype, access, by_label, most)
         source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
@@ -202,7 +202,7 @@ def ingest(
 
 
 @contextlib.contextmanager
-def _bounded_batches(df: DataFrame) -> Iterator[None]:
+def bounded_batches(df: DataFrame) -> Iterator[None]:
     """Arrow batches of at most `BATCH_BYTES` for an RDD of ``df`` made in the body, or of the user's own lower limit.
 
     A record count cannot bound a batch of rows of unknown width. An RDD keeps the settings with which it was made;

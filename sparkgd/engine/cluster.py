@@ -129,18 +129,19 @@ class ClusterEngine:
         return max(min(len(self._indices), -(-question_bytes // SCATTER_BYTES)), 2)
 
     def _total(self, payload: bytes | Broadcast[bytes], ranges: int) -> Partial:
-        """Sum over all partitions, in the order of `combine`."""
-        partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
-        if ranges > 1 or levels(len(self._indices), self._depth):
-            total = self._reduce_scatter(partials, ranges) if ranges > 1 else self._tree(partials)
+        """Sum over all shares, in the order of `combine`; of those whose blocks are missing from their source."""
+        repaired: dict[int, Partial] = {}
+        while True:
+            partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
+            if repaired:
+                partials = _replaced(partials, repaired)
+            total = self._tree(partials) if ranges == 1 else self._reduce_scatter(partials, ranges)
             if not total.missing:
                 return total
-        by_share: dict[int, Partial] = dict(partials.collect())
-        missing = {number for number, partial in by_share.items() if partial.missing}
-        if missing:
-            by_share.update(self._from_source(payload, missing))
+            found = dict(self._from_source(payload, set(total.missing)))
+            nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
+            repaired.update({number: found.get(number, nothing) for number in total.missing})
             self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
-        return combine([partial for _, partial in sorted(by_share.items())], self._depth)
 
     def _from_source(self, payload: bytes | Broadcast[bytes], missing: set[int]) -> list[tuple[int, Partial]]:
         """Partials of the missing shares, whose partitions are packed for this one scan."""
@@ -152,9 +153,14 @@ class ClusterEngine:
         return list(source.context.runJob(source, list, sorted(cuts)))
 
     def _tree(self, partials: RDD[Any]) -> Partial:
-        """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added."""
-        level, count = self._ranked(partials), len(self._indices)
-        for size in levels(count, self._depth):
+        """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added.
+
+        Where partials are few there are no levels: the driver adds them all, and no task need know its rank.
+        """
+        count = len(self._indices)
+        sizes = levels(count, self._depth)
+        level = self._ranked(partials) if sizes else partials
+        for size in sizes:
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
         return add_all([partial for _, partial in sorted(level.collect())])
@@ -170,6 +176,16 @@ class ClusterEngine:
         ranks = {index: rank for rank, index in enumerate(self._indices)}
         # A partition that ingest found empty has no rank; its rows show in the fingerprint.
         return partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
+
+
+def _replaced(partials: RDD[Any], known: dict[int, Partial]) -> RDD[Any]:
+    """The partials, of which some are known."""
+    others = partials.filter(_is_other(frozenset(known)))
+    return others.union(partials.context.parallelize(sorted(known.items()), len(known)))
+
+
+def _is_other(known: frozenset[int]) -> Callable[[tuple[int, Partial]], bool]:
+    return lambda pair: pair[0] not in known
 
 
 def _answer_shares(handles: Sequence[BlockHandle]) -> list[float]:

@@ -43,7 +43,7 @@ def batch_rows(df):
 def test_batches_are_bounded_by_bytes_while_an_rdd_is_made(spark, unbounded, monkeypatch):
     monkeypatch.setattr(ingest_module, "BATCH_BYTES", 8 * ROW_BYTES)
     df = wide_rows(spark, 60)
-    with ingest_module._bounded_batches(df):
+    with ingest_module.bounded_batches(df):
         bounded = batch_rows(df)
     assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
     found = [row.rows for row in bounded.collect()]
@@ -68,14 +68,14 @@ def test_wide_dense_rows_are_packed_in_several_batches(spark, unbounded, monkeyp
 @pytest.mark.parametrize("own", ["1048576", "32m"])
 def test_a_lower_bound_of_the_users_own_is_kept(spark, unbounded, own):
     spark.conf.set(MAX_BATCH_BYTES, own)
-    with ingest_module._bounded_batches(spark.range(3)):
+    with ingest_module.bounded_batches(spark.range(3)):
         assert spark.conf.get(MAX_BATCH_BYTES) == own
     assert spark.conf.get(MAX_BATCH_BYTES) == own
 
 
 def test_fits_at_the_same_time_and_failures_leave_the_setting_alone(spark, unbounded):
     def visit(number):
-        with ingest_module._bounded_batches(spark.range(3)):
+        with ingest_module.bounded_batches(spark.range(3)):
             if number % 2:
                 raise ValueError(number)
             return spark.conf.get(MAX_BATCH_BYTES)
@@ -90,11 +90,11 @@ def test_fits_at_the_same_time_and_failures_leave_the_setting_alone(spark, unbou
 def test_rows_known_to_be_few_are_not_measured_and_no_setting_stays_behind(spark):
     conf = spark._jsparkSession.sessionState().conf()
     assert not conf.contains(MAX_BATCH_BYTES)
-    with ingest_module._bounded_batches(spark.range(3)):
+    with ingest_module.bounded_batches(spark.range(3)):
         assert conf.arrowMaxBytesPerBatch() == ingest_module.UNMEASURED
     assert not conf.contains(MAX_BATCH_BYTES)
     exploded = spark.range(3).select(F.explode(F.sequence(F.lit(1), F.lit(3))))
-    with ingest_module._bounded_batches(exploded):
+    with ingest_module.bounded_batches(exploded):
         assert conf.arrowMaxBytesPerBatch() <= ingest_module.BATCH_BYTES
     assert not conf.contains(MAX_BATCH_BYTES)
 

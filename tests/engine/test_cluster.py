@@ -182,8 +182,9 @@ def test_blocks_that_ingest_did_not_ship_are_fetched(spark):
             left.release()
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_a_lost_block_changes_no_bit(spark, depth):
+@pytest.mark.parametrize(("depth", "scatter_bytes"), [(1, 1 << 20), (2, 1 << 20), (2, 500)])
+def test_a_lost_block_changes_no_bit(spark, monkeypatch, depth, scatter_bytes):
+    monkeypatch.setattr(cluster_module, "SCATTER_BYTES", scatter_bytes)
     with packed(spark) as data:
         engine = ClusterEngine(data, depth)
         before = engine.round(KERNELS)
