@@ -14,7 +14,6 @@ import os
 import pickle
 import shutil
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 
+from sparkgd.data.arrow_batches import bounded_batches
 from sparkgd.data.blockfile import (
     BlockHandle,
     map_block,
@@ -41,29 +41,9 @@ from sparkgd.kernels.block import Block
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 HANDLE_SCHEMA = "handle binary"
-
-NUMBER_BYTES = 8
-
-MAX_BATCH_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
-
-BATCH_BYTES = 256 << 20
-"""Most that an Arrow batch may take where it has to be measured."""
-
-UNMEASURED_BYTES = 1 << 30
-"""Rows that take no more than this together are not measured: Spark would after every row, for a tenth of ingest."""
-
-UNMEASURED = (1 << 31) - 1
-"""What Spark reads as no limit."""
-
-_settings_lock = threading.Lock()
-
-KNOWN_SIZE = frozenset(
-    {"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union", "Repartition"}
-)
-"""Operators of Spark's logical plans of whose rows there are no more than Spark knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,36 +74,6 @@ class ResidentPacked(Packed):
         """Drop the cached handles and every block file; a second call finds nothing to do."""
         if self.handles.is_cached:
             _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
-
-
-def is_small(df: DataFrame, limit: int) -> bool:
-    """Whether Spark knows, without a job, that the rows take at most ``limit`` bytes.
-
-    Spark knows the size of what is cached or local. Its estimate for files is that of the files, which may be
-    compressed a hundred times over, so files are never said to be small; nor is what joins, explodes or computes rows
-    in Python.
-    """
-    plan = df._jdf.queryExecution().optimizedPlan()
-    return int(plan.stats().sizeInBytes()) <= limit and all(_is_known(node, limit) for node in _nodes(plan))
-
-
-def _nodes(plan: Any) -> Iterator[Any]:
-    """A logical plan's operators."""
-    yield plan
-    children = plan.children()
-    for i in range(children.size()):
-        yield from _nodes(children.apply(i))
-
-
-def _is_known(node: Any, limit: int) -> bool:
-    """Whether an operator adds no rows, or is a source whose rows, decompressed, take at most ``limit`` bytes."""
-    kind = node.getClass().getSimpleName()
-    if kind != "InMemoryRelation":
-        return kind in KNOWN_SIZE
-    if not node.cacheBuilder().isCachedColumnBuffersLoaded():
-        return False
-    rows, columns = int(str(node.stats().rowCount().get())), int(node.output().size())
-    return max(rows * columns * NUMBER_BYTES, int(node.stats().sizeInBytes())) <= limit
 
 
 def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
@@ -199,43 +149,6 @@ def ingest(
         _release(handles, name, None)
         raise
     return ResidentPacked(dict(found), name, handles, source)
-
-
-@contextlib.contextmanager
-def bounded_batches(df: DataFrame) -> Iterator[None]:
-    """Arrow batches of at most `BATCH_BYTES` for an RDD of ``df`` made in the body, or of the user's own lower limit.
-
-    A record count cannot bound a batch of rows of unknown width. An RDD keeps the settings with which it was made;
-    those of the session are as before afterwards.
-    """
-    conf = df.sparkSession.conf
-    with _settings_lock:
-        own = _own_setting(df.sparkSession, MAX_BATCH_BYTES)
-        limit = _batch_limit(df, own is not None)
-        if limit is None:
-            yield
-            return
-        conf.set(MAX_BATCH_BYTES, str(limit))
-        try:
-            yield
-        finally:
-            if own is None:
-                conf.unset(MAX_BATCH_BYTES)
-            else:
-                conf.set(MAX_BATCH_BYTES, own)
-
-
-def _batch_limit(df: DataFrame, is_own: bool) -> int | None:
-    """The limit to set; None where that of the session will do."""
-    if not is_own and is_small(df, UNMEASURED_BYTES):
-        return UNMEASURED
-    allowed = df.sparkSession._jsparkSession.sessionState().conf().arrowMaxBytesPerBatch()
-    return BATCH_BYTES if allowed > BATCH_BYTES else None
-
-
-def _own_setting(spark: SparkSession, key: str) -> str | None:
-    """A setting as somebody has made it; None where it is Spark's default."""
-    return spark.conf.get(key) if spark._jsparkSession.sessionState().conf().contains(key) else None
 
 
 def _slots(context: SparkContext) -> int | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
-from sparkgd.data.ingest import ResidentPacked, ingest, ingest_small, is_small
+from sparkgd.data.ingest import ResidentPacked, ingest, ingest_small
+from sparkgd.data.known_size import is_small
 from sparkgd.data.packed import Packed
 from sparkgd.data.statistics import MAX_CLASSES, Group, Statistics, merge
 from sparkgd.engine.cluster import ClusterEngine

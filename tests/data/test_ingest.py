@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
+from sparkgd.data import arrow_batches
 from sparkgd.data import ingest as ingest_module
-from sparkgd.data.ingest import MAX_BATCH_BYTES, ingest
+from sparkgd.data.arrow_batches import MAX_BATCH_BYTES, bounded_batches
+from sparkgd.data.ingest import ingest
 from tests.support.leftovers import nothing_left
 
 COLUMNS = 100_000
@@ -41,9 +43,9 @@ def batch_rows(df):
 
 
 def test_batches_are_bounded_by_bytes_while_an_rdd_is_made(spark, unbounded, monkeypatch):
-    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 8 * ROW_BYTES)
+    monkeypatch.setattr(arrow_batches, "BATCH_BYTES", 8 * ROW_BYTES)
     df = wide_rows(spark, 60)
-    with ingest_module.bounded_batches(df):
+    with bounded_batches(df):
         bounded = batch_rows(df)
     assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
     found = [row.rows for row in bounded.collect()]
@@ -53,7 +55,7 @@ def test_batches_are_bounded_by_bytes_while_an_rdd_is_made(spark, unbounded, mon
 
 
 def test_wide_dense_rows_are_packed_in_several_batches(spark, unbounded, monkeypatch):
-    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 8 * ROW_BYTES)
+    monkeypatch.setattr(arrow_batches, "BATCH_BYTES", 8 * ROW_BYTES)
     with nothing_left(spark):
         packed = ingest(wide_rows(spark, 60), "float32", 1 << 30)
         try:
@@ -68,21 +70,21 @@ def test_wide_dense_rows_are_packed_in_several_batches(spark, unbounded, monkeyp
 @pytest.mark.parametrize("own", ["1048576", "32m"])
 def test_a_lower_bound_of_the_users_own_is_kept(spark, unbounded, own):
     spark.conf.set(MAX_BATCH_BYTES, own)
-    with ingest_module.bounded_batches(spark.range(3)):
+    with bounded_batches(spark.range(3)):
         assert spark.conf.get(MAX_BATCH_BYTES) == own
     assert spark.conf.get(MAX_BATCH_BYTES) == own
 
 
 def test_fits_at_the_same_time_and_failures_leave_the_setting_alone(spark, unbounded):
     def visit(number):
-        with ingest_module.bounded_batches(spark.range(3)):
+        with bounded_batches(spark.range(3)):
             if number % 2:
                 raise ValueError(number)
             return spark.conf.get(MAX_BATCH_BYTES)
 
     with ThreadPoolExecutor(8) as pool:
         visits = [pool.submit(visit, number) for number in range(40)]
-    assert {visit.result() for visit in visits[::2]} == {str(ingest_module.BATCH_BYTES)}
+    assert {visit.result() for visit in visits[::2]} == {str(arrow_batches.BATCH_BYTES)}
     assert all(visit.exception() is not None for visit in visits[1::2])
     assert spark.conf.get(MAX_BATCH_BYTES) == unbounded
 
@@ -90,13 +92,29 @@ def test_fits_at_the_same_time_and_failures_leave_the_setting_alone(spark, unbou
 def test_rows_known_to_be_few_are_not_measured_and_no_setting_stays_behind(spark):
     conf = spark._jsparkSession.sessionState().conf()
     assert not conf.contains(MAX_BATCH_BYTES)
-    with ingest_module.bounded_batches(spark.range(3)):
-        assert conf.arrowMaxBytesPerBatch() == ingest_module.UNMEASURED
+    with bounded_batches(spark.range(3)):
+        assert conf.arrowMaxBytesPerBatch() == arrow_batches.UNMEASURED
     assert not conf.contains(MAX_BATCH_BYTES)
     exploded = spark.range(3).select(F.explode(F.sequence(F.lit(1), F.lit(3))))
-    with ingest_module.bounded_batches(exploded):
-        assert conf.arrowMaxBytesPerBatch() <= ingest_module.BATCH_BYTES
+    with bounded_batches(exploded):
+        assert conf.arrowMaxBytesPerBatch() <= arrow_batches.BATCH_BYTES
     assert not conf.contains(MAX_BATCH_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("rows", "row_bytes", "records", "is_measured"),
+    [
+        (10**6, 800, 10_000, False),
+        (10**6, 800, 0, True),  # Spark reads 0 as no limit
+        (10**6, 2000, 10_000, True),  # 2 GB: one batch might have them all
+        (5000, 100_000, 10_000, True),  # a batch would have half of them
+        (50, 100_000, 0, False),
+    ],
+)
+def test_rows_are_measured_where_batches_may_grow_too_large(monkeypatch, rows, row_bytes, records, is_measured):
+    monkeypatch.setattr(arrow_batches, "is_small", lambda df, limit: rows * row_bytes <= limit)
+    monkeypatch.setattr(arrow_batches, "mean_row_bytes", lambda df: row_bytes)
+    assert arrow_batches._stay_within(None, records, 64 << 20) != is_measured
 
 
 @pytest.mark.parametrize("ship_bytes", [1 << 30, -1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import tempfile
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from sparkgd.classification import LogisticRegression
-from sparkgd.data.ingest import is_small
+from sparkgd.data.known_size import is_small, mean_row_bytes
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.ml import session
 from sparkgd.regression import LinearRegression
@@ -117,6 +118,8 @@ def test_only_what_spark_knows_to_be_small_is_small(spark, cached, tmp_path):
         )
     )
     assert not is_small(hidden.select("a"), 1 << 20)  # Spark takes it for a hundredth of the whole
+    assert mean_row_bytes(hidden.select("a")) >= 100_000
+    assert mean_row_bytes(spark.range(10)) == math.inf
     exploded = df.select(F.explode(F.sequence(F.lit(1), F.lit(1_000_000))).alias("n"))
     assert not is_small(exploded, 1 << 20)
     repeated = cached(spark.range(100_000).select(F.lit(1.0).alias("label"), F.lit(2.0).alias("a")))
