@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 from benchmarks.cases import synthetic
 from benchmarks.session import local_session
 from sparkgd.classification import LogisticRegression
-from sparkgd.data.ingest import ingest
+from sparkgd.engine.ingest import ingest
 from sparkgd.ml.columns import InputColumns, select_input
 
 REPEATS = 7

@@ -27,7 +27,7 @@ from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.kernels.local import EpochKernel
 from sparkgd.training.epochs import epoch_kernel
-from sparkgd.training.setup import prepare
+from sparkgd.training.plan import prepare
 from tests.support.datasets import Problem, all_problems
 
 DATASETS = ("a9a", "kdd99", "imdb")

@@ -27,8 +27,8 @@ from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import Record, train
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import Problem, all_problems
 

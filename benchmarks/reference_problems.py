@@ -20,25 +20,25 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.session import local_session
-from sparkgd.data.ingest import ingest
-from sparkgd.data.packed import numbered
-from sparkgd.data.sample import SAMPLE_BYTES, sample_of
 from sparkgd.data.statistics import Statistics, merge, statistics_of
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.ingest import ingest
+from sparkgd.engine.packed import numbered
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredHingeLoss, SquaredLoss
-from sparkgd.ml.session import PILOT_BYTES, pilot_of
+from sparkgd.ml.training_data import PILOT_BYTES, pilot_of
 from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import train
 from sparkgd.training.pilot import Pilot
+from sparkgd.training.plan import prepare
 from sparkgd.training.rounds import Engine
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
 

@@ -22,8 +22,8 @@ from pyspark.sql import functions as F
 
 from benchmarks.session import local_session
 from sparkgd.data.blockfile import BlockHandle, map_block
-from sparkgd.data.ingest import ResidentPacked, ingest
 from sparkgd.engine.cluster import ClusterEngine
+from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss

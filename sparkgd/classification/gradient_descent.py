@@ -12,15 +12,15 @@ from pyspark.sql import Column, DataFrame
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LabelRange, Loss, LossSettings
-from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.loss_params import HasLoss, loss_of
 from sparkgd.ml.model import ClassifierModel, raw_prediction
-from sparkgd.ml.params import param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import AnyPenaltyParams, centred
-from sparkgd.ml.rules import Rule
+from sparkgd.ml.params.class_weights import HasClassWeight
+from sparkgd.ml.params.loss import HasLoss, loss_of
+from sparkgd.ml.params.penalty import AnyPenaltyParams, centred
+from sparkgd.ml.params.rules import Rule
+from sparkgd.ml.params.shared import param, value_or_none, with_accessors
 from sparkgd.ml.scoring import configured, java_model
-from sparkgd.ml.session import TrainingData
+from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 

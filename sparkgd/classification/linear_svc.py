@@ -14,14 +14,14 @@ from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, Row
 
 from sparkgd.losses import HingeLoss, Loss
-from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import BinaryModel, raw_prediction
-from sparkgd.ml.params import ScoringParams, param, with_accessors
-from sparkgd.ml.penalty_params import RidgeParams
-from sparkgd.ml.rules import Rule
+from sparkgd.ml.params.class_weights import HasClassWeight
+from sparkgd.ml.params.penalty import RidgeParams
+from sparkgd.ml.params.rules import Rule
+from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import java_model
-from sparkgd.ml.session import TrainingData
+from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 

@@ -16,15 +16,15 @@ from pyspark.sql import functions as F
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
-from sparkgd.ml.class_weights import HasClassWeight
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
-from sparkgd.ml.params import ScoringParams, param, value_or_none, with_accessors
-from sparkgd.ml.penalty_params import ElasticNetParams, HasBounds, centred
-from sparkgd.ml.rules import Rule, one_of
+from sparkgd.ml.params.class_weights import HasClassWeight
+from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
+from sparkgd.ml.params.rules import Rule, one_of
+from sparkgd.ml.params.shared import ScoringParams, param, value_or_none, with_accessors
 from sparkgd.ml.scoring import java_model
-from sparkgd.ml.session import TrainingData
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
+from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 

@@ -31,7 +31,7 @@ SAMPLE = "sample"
 
 @dataclass(frozen=True)
 class Condensed:
-    """What is known of rows for which a few others stand (see `sparkgd.data.moments`).
+    """What is known of rows for which a few others stand (see `sparkgd.reductions.moments`).
 
     Attributes
     ----------

@@ -8,11 +8,11 @@ import shutil
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ import numpy.typing as npt
 from sparkgd.data.blockfile import STATISTICS, BlockHandle, Condensed, block_of
 from sparkgd.data.columns import RowBatch
 from sparkgd.data.fingerprint import Fingerprint
-from sparkgd.data.moments import Moments, sigma_bytes
 from sparkgd.data.statistics import Group, Statistics, add_statistics, statistics_of
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures
@@ -30,6 +29,22 @@ DENSE_FROM = 0.5
 
 WIDE = 1 << 14
 """Columns of sparse rows from which it pays to name those that a block touches."""
+
+
+class StandIns(Protocol):
+    """Few rows that are to be packed in place of those of a partition (see `sparkgd.reductions`)."""
+
+    def add(self, block: Block) -> None:
+        """Take some of the partition's rows, dense ones."""
+        ...
+
+    def block(self) -> Block:
+        """The rows that stand for all that were added."""
+        ...
+
+
+Reduce: TypeAlias = Callable[[int], StandIns | None]
+"""What to pack in place of dense rows of so many columns; None for the rows themselves."""
 
 
 def local_directory(name: str, partition: int) -> Path:
@@ -48,7 +63,7 @@ def pack(
     dtype: str,
     access: str = "map",
     by_label: bool = False,
-    condense_bytes: int = 0,
+    reduce: Reduce | None = None,
 ) -> BlockHandle | None:
     """Write the rows of a partition, and their statistics, to a block of a fresh name under ``directory``.
 
@@ -64,15 +79,15 @@ def pack(
         How the block is to be scanned, see `BlockHandle`.
     by_label : bool
         Whether to keep the statistics of each label apart.
-    condense_bytes : int
-        Dense rows are condensed to their `Moments` where these take at most so much.
+    reduce : callable or None
+        What to pack in place of dense rows.
 
     Returns
     -------
     BlockHandle or None
         None for no rows at all.
     """
-    with BlockWriter(directory / uuid.uuid4().hex, dtype, by_label, condense_bytes) as writer:
+    with BlockWriter(directory / uuid.uuid4().hex, dtype, by_label, reduce) as writer:
         for batch in batches:
             writer.add(batch)
         handle = writer.handle()
@@ -122,11 +137,11 @@ class BlockWriter:
         Of the rows so far.
     """
 
-    def __init__(self, path: Path, dtype: str, by_label: bool = False, condense_bytes: int = 0) -> None:
+    def __init__(self, path: Path, dtype: str, by_label: bool = False, reduce: Reduce | None = None) -> None:
         self.statistics: dict[Group, Statistics] = {}
         self._path, self._dtype = path, np.dtype(dtype)
-        self._by_label, self._condense_bytes = by_label, condense_bytes
-        self._moments: Moments | None = None
+        self._by_label, self._reduce = by_label, reduce
+        self._stand_ins: StandIns | None = None
         self._fingerprint = Fingerprint()
         self._files: dict[str, BinaryIO] = {}
         self._source_rows = self._stored = 0
@@ -163,22 +178,24 @@ class BlockWriter:
             self._ragged.update(int(size) for size in other)
             return
         self._source_rows += batch.rows
-        for chunk in batch.block(self._dense, self._dtype if self._moments is None else np.dtype(np.float64)).chunks():
+        for chunk in batch.block(
+            self._dense, self._dtype if self._stand_ins is None else np.dtype(np.float64)
+        ).chunks():
             if not self.is_wide:
                 add_statistics(self.statistics, statistics_of(chunk, self._by_label))
-            if self._moments is None:
+            if self._stand_ins is None:
                 self._add_rows(chunk)
             else:
-                self._moments.add(chunk)
+                self._stand_ins.add(chunk)
 
     def handle(self) -> BlockHandle | None:
         """Handle of what was added, all of it in files now."""
         if self._width < 0 and not self._nulls:
             return None
         condensed = None
-        if self._moments is not None:
-            self._dtype = np.dtype(np.float64)  # differences of sigma points are all that there is
-            self._add_rows(self._moments.block())
+        if self._stand_ins is not None:
+            self._dtype = np.dtype(np.float64)  # they may differ by little
+            self._add_rows(self._stand_ins.block())
             condensed = Condensed(self._source_rows, self._source_rows * self._width)
         self._path.mkdir(parents=True, exist_ok=True)  # where all rows had a null there is no other file
         self._close()
@@ -202,8 +219,8 @@ class BlockWriter:
         self._width = int(batch.sizes[0])
         self._dense = len(batch.values) >= DENSE_FROM * batch.rows * self._width
         self._path.mkdir(parents=True)
-        if self._dense and sigma_bytes(self._width) <= self._condense_bytes:
-            self._moments = Moments()
+        if self._dense and self._reduce is not None:
+            self._stand_ins = self._reduce(self._width)
         if not self._dense:
             self._write("indptr", np.zeros(1, dtype=np.int64))
 

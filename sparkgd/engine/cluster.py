@@ -12,9 +12,9 @@ from pyspark import cloudpickle
 
 from sparkgd.data.balance import RowRange
 from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
-from sparkgd.data.ingest import ResidentPacked, read_handles
 from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.description import job_description
+from sparkgd.engine.ingest import ResidentPacked, read_handles
 from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Cuts, Shares, slices_of

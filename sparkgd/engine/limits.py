@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkgd.data.packed import PackedPartition
+from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidParamError
 
 if TYPE_CHECKING:

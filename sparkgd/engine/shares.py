@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkgd.data.balance import RowRange
 from sparkgd.data.blockfile import BlockHandle
-from sparkgd.data.ingest import ResidentPacked, read_handles
+from sparkgd.engine.ingest import ResidentPacked, read_handles
 
 if TYPE_CHECKING:
     from pyspark import RDD

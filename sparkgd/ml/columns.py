@@ -40,7 +40,7 @@ class InputColumns:
 
 
 def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
-    """The DataFrame that `sparkgd.data.ingest.ingest` reads.
+    """The DataFrame that `sparkgd.engine.ingest.ingest` reads.
 
     Raises
     ------

@@ -16,22 +16,22 @@ from pyspark.sql import DataFrame
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
 from sparkgd.losses.base import LabelRange, Loss
-from sparkgd.ml.class_weights import class_weights_of
 from sparkgd.ml.columns import InputColumns
-from sparkgd.ml.datacheck import check_label
-from sparkgd.ml.params import TrainingParams, set_all, value_or_none
-from sparkgd.ml.penalty_params import column_penalty, intercept_penalty
+from sparkgd.ml.data_checks import check_label
+from sparkgd.ml.display.progress import ProgressLine
+from sparkgd.ml.params.class_weights import class_weights_of
+from sparkgd.ml.params.penalty import column_penalty, intercept_penalty
+from sparkgd.ml.params.rules import Rule, check_params, one_of
+from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
 from sparkgd.ml.persistence import EstimatorWriter
-from sparkgd.ml.rules import Rule, check_params, one_of
-from sparkgd.ml.session import TrainingData, training_data
 from sparkgd.ml.summary import TrainingSummary
+from sparkgd.ml.training_data import TrainingData, training_data
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Callback, Outcome, Task, train
-from sparkgd.training.progress import ProgressLine
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import Prepared, prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -101,7 +101,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         return EstimatorWriter(self)
 
     def _rules(self) -> dict[str, Rule]:
-        """Rules of params beyond `sparkgd.ml.rules.RULES`."""
+        """Rules of params beyond `sparkgd.ml.params.rules.RULES`."""
         return {"solver": one_of("auto", *SOLVERS)}
 
     def _fit(self, dataset: DataFrame) -> ModelT:

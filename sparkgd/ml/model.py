@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.ml.params import ScoringParams, matrix_of, value_or_none
+from sparkgd.ml.params.shared import ScoringParams, matrix_of, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
 from sparkgd.ml.scoring import configured, with_margin, with_vector
 from sparkgd.ml.summary import HasSummary

@@ -10,7 +10,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ModelFormatError
-from sparkgd.ml.params import ScoringParams
+from sparkgd.ml.params.shared import ScoringParams
 
 
 class Saved(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparkgd.ml.session import PartitionStat, TrainingData
+from sparkgd.ml.training_data import PartitionStat, TrainingData
 from sparkgd.training.loop import Outcome
-from sparkgd.training.setup import Prepared
+from sparkgd.training.plan import Prepared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ class TrainingSummary:
         ImportError
             If matplotlib is not installed: ``pip install 'sparkgd[plot]'``.
         """
-        from sparkgd.ml.plot import plot_history
+        from sparkgd.ml.display.plot import plot_history
 
         return plot_history(self, ax)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pyspark.ml.param.shared import HasThreshold, HasThresholds
 
 from sparkgd.exceptions import InvalidParamError
-from sparkgd.ml.rules import Rule
+from sparkgd.ml.params.rules import Rule
 
 Array = npt.NDArray[np.float64]
 SelfT = TypeVar("SelfT", bound="ThresholdParams")

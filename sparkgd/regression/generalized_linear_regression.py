@@ -19,18 +19,18 @@ from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import ScoringParams, param, with_accessors
-from sparkgd.ml.rules import Rule, one_of
+from sparkgd.ml.params.rules import Rule, one_of
+from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import configured, java_model
-from sparkgd.ml.session import TrainingData
+from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome
+from sparkgd.training.plan import Prepared, prepare
 from sparkgd.training.rounds import TimedEngine
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.settings import TrainingSpec
 
 Array = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from pyspark.ml.param import Params
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link, power_link
-from sparkgd.ml.params import value_or_none
+from sparkgd.ml.params.shared import value_or_none
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import Loss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.loss_params import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import with_accessors
-from sparkgd.ml.penalty_params import AnyPenaltyParams
+from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of
+from sparkgd.ml.params.penalty import AnyPenaltyParams
+from sparkgd.ml.params.shared import with_accessors
 from sparkgd.ml.scoring import inverse_link
-from sparkgd.ml.session import TrainingData
+from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params import ScoringParams, param, with_accessors
-from sparkgd.ml.penalty_params import ElasticNetParams, column_penalty
-from sparkgd.ml.rules import Rule, between, one_of
-from sparkgd.ml.session import TrainingData
+from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty
+from sparkgd.ml.params.rules import Rule, between, one_of
+from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 

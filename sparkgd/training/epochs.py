@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from sparkgd.kernels.local import EpochKernel, Frame, Steps
 from sparkgd.kernels.sums import Sums
+from sparkgd.problems.coordinates import Diagonal
+from sparkgd.problems.problem import Objective
 from sparkgd.solvers.base import EpochRequest, Reply
-from sparkgd.training.coordinates import Diagonal
-from sparkgd.training.objective import Objective
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.problems.problem import Objective
 from sparkgd.solvers.base import Ending, GradientRequest, Reply, Solver, State, Status
-from sparkgd.training.objective import Objective
 from sparkgd.training.rounds import Answer, Engine, Question, run_round
 from sparkgd.training.stopping import Stopping
 

@@ -14,6 +14,7 @@ from sparkgd.kernels import Kernel, Sums
 from sparkgd.kernels.dual import DualKernel
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import HessianKernel, ProductKernel
+from sparkgd.problems.problem import Objective
 from sparkgd.solvers.base import (
     CertificateRequest,
     CompoundRequest,
@@ -26,7 +27,6 @@ from sparkgd.solvers.base import (
     SmoothedRequest,
 )  # fmt: skip
 from sparkgd.training.epochs import epoch_kernel, epoch_reply
-from sparkgd.training.objective import Objective
 
 Array = npt.NDArray[np.float64]
 

@@ -19,13 +19,13 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.rows import RowsKernel, collected
 from sparkgd.penalties import ElasticNet
+from sparkgd.problems.coordinates import Diagonal
+from sparkgd.problems.problem import Objective
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.newton import Newton
 from sparkgd.training.auto import NEWTON_SIZE
-from sparkgd.training.coordinates import Diagonal
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Task, train
-from sparkgd.training.objective import Objective
 from sparkgd.training.rounds import Engine
 from sparkgd.training.stopping import Stopping
 

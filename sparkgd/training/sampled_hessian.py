@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels import Block
 from sparkgd.kernels.hessian import FixedHessian
-from sparkgd.training.objective import Objective
+from sparkgd.problems.problem import Objective
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

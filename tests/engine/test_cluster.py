@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from pyspark import cloudpickle
 
-from sparkgd.data import ingest as ingest_module
 from sparkgd.data.balance import RowRange, row_ranges_of
 from sparkgd.data.blockfile import map_block
-from sparkgd.data.ingest import ResidentPacked, ingest
 from sparkgd.data.statistics import merge
 from sparkgd.engine import cluster as cluster_module
+from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Work
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
@@ -36,8 +36,8 @@ from sparkgd.training import condense
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import train
 from sparkgd.training.pilot import Pilot
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.leftovers import nothing_left
 

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from sparkgd.classification import LinearSVC, LogisticRegression
-from sparkgd.ml import session
+from sparkgd.ml import training_data as session
 from sparkgd.regression import LinearRegression
 from sparkgd.training import condense
 from tests.support.frames import frame, in_partitions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from sparkgd.ml.plot import plot_history
+from sparkgd.ml.display.plot import plot_history
 
 if TYPE_CHECKING:
     from sparkgd.ml.summary import TrainingSummary

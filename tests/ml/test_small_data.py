@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from sparkgd.classification import LogisticRegression
-from sparkgd.data.known_size import is_small, mean_row_bytes
+from sparkgd.engine.known_size import is_small, mean_row_bytes
 from sparkgd.exceptions import InvalidDataError
-from sparkgd.ml import session
+from sparkgd.ml import training_data as session
 from sparkgd.regression import LinearRegression
 from tests.support.frames import frame, in_partitions, sparse_frame
 from tests.support.leftovers import nothing_left

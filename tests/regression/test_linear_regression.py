@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import JointHuberLoss, SquaredLoss
-from sparkgd.ml import session
+from sparkgd.ml import training_data as session
 from sparkgd.regression import LinearRegression, LinearRegressionModel
 from tests.support.datasets import all_problems, load
 from tests.support.frames import frame

@@ -12,8 +12,8 @@ from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.solvers.base import State, Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.plan import Prepared
 from sparkgd.training.rounds import Question, run_round
-from sparkgd.training.setup import Prepared
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
 from tests.support.problems import SmallProblem, small_problems

@@ -16,8 +16,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.working_set import working_set
 from sparkgd.training.loop import Outcome, train
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import as_csr, labels_for
 from tests.support.local import LocalFit

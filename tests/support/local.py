@@ -17,8 +17,8 @@ from sparkgd.losses import Loss
 from sparkgd.penalties import elastic_net
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import Callback, Outcome, Task, train
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import csr, split
 

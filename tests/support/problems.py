@@ -17,8 +17,8 @@ from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
 from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty, group_lasso
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import Outcome, train
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import Prepared, prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 Array = npt.NDArray[np.float64]

@@ -8,22 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.packed import numbered
-from sparkgd.data.sample import sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.packed import numbered
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import HingeLoss, PiecewiseLinearLoss
 from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty
+from sparkgd.reductions.sample import sample_of
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training import condense
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.pilot import Pilot
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import Prepared, prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.losses.cases import KINKED
 

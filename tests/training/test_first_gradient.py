@@ -14,8 +14,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.first_gradient import moving_coefs
 from sparkgd.training.loop import train
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import Prepared, prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.local import LocalFit
 

@@ -14,8 +14,8 @@ from sparkgd.penalties import Penalty, elastic_net
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.loop import train
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.losses.cases import MLLIB_LINKS
 

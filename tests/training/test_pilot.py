@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.sample import sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
@@ -15,6 +14,7 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, MultinomialLoss, SquaredLoss
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
+from sparkgd.reductions.sample import sample_of
 from sparkgd.solvers import registry
 from sparkgd.solvers.base import HessianRequest, Status
 from sparkgd.solvers.newton import Newton
@@ -22,8 +22,8 @@ from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.pilot import Pilot
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.plan import Prepared, prepare
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 ROWS, COLUMNS = 6000, 8

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.sample import sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
@@ -18,15 +17,17 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import InverseGaussianLoss, LogisticLoss, MultinomialLoss, PoissonLoss, SquaredLoss
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
+from sparkgd.problems.coordinates import Diagonal
+from sparkgd.problems.problem import Objective
+from sparkgd.reductions.sample import sample_of
 from sparkgd.solvers.base import HessianRequest, Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training import sampled_hessian
 from sparkgd.training.auto import NEWTON_SIZE
-from sparkgd.training.coordinates import Diagonal
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.loop import Outcome, train
-from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
+from sparkgd.training.plan import Prepared, prepare
 from sparkgd.training.rounds import Question, run_round
 from sparkgd.training.sampled_hessian import (
     ACCURACY,
@@ -35,8 +36,7 @@ from sparkgd.training.sampled_hessian import (
     SampledHessian,
     metric_of,
 )
-from sparkgd.training.setup import Prepared, prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 COLUMNS = 5

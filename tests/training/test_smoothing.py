@@ -19,9 +19,9 @@ from sparkgd.penalties import ElasticNet, NoPenalty, Penalty, elastic_net
 from sparkgd.solvers.base import CertificateRequest, CompoundRequest, State, Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome, train
+from sparkgd.training.plan import prepare
 from sparkgd.training.rounds import Question, run_round
-from sparkgd.training.setup import prepare
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
 from tests.support.blocks import csr

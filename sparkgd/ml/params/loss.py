@@ -9,7 +9,7 @@ from pyspark.ml.param import Params, TypeConverters
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import LOSSES, Loss, LossSettings
 from sparkgd.losses.custom import as_loss, custom_loss, import_path, load_loss
-from sparkgd.ml.params import ScoringParams, param, value_or_none
+from sparkgd.ml.params.shared import ScoringParams, param, value_or_none
 
 
 class HasLoss(ScoringParams):

@@ -9,8 +9,8 @@ from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, SquaredLoss
 from sparkgd.penalties import NoPenalty
-from sparkgd.training.coordinates import Diagonal, Rotated
-from sparkgd.training.objective import Objective
+from sparkgd.problems.coordinates import Diagonal, Rotated
+from sparkgd.problems.problem import Objective
 from tests.support.local import block_of
 
 P = 4

@@ -7,7 +7,6 @@ import pytest
 
 from sparkgd.data.blockfile import read_statistics
 from sparkgd.data.columns import RowBatch
-from sparkgd.data.moments import Moments, sigma_bytes
 from sparkgd.data.statistics import Group, statistics_of
 from sparkgd.data.writer import pack
 from sparkgd.kernels import Block, Kernel
@@ -16,6 +15,7 @@ from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import SquaredLoss
+from sparkgd.reductions.moments import Moments, MomentsWithin, sigma_bytes
 from tests.support.blocks import assert_close_statistics
 
 ROWS, COLUMNS = 700, 5
@@ -100,12 +100,12 @@ def batch_of(block: Block, nulls: int = 0) -> RowBatch:
 def test_packed_rows_are_condensed_where_their_moments_are_small(tmp_path):
     block = rows_for("plain")
     size = sigma_bytes(COLUMNS)
-    condensed = pack([batch_of(block, nulls=2)], tmp_path, "float32", condense_bytes=size)
+    condensed = pack([batch_of(block, nulls=2)], tmp_path, "float32", reduce=MomentsWithin(size))
     assert (condensed.source_rows, condensed.source_stored) == (ROWS, ROWS * COLUMNS)
     assert condensed.num_bytes <= size
     assert (condensed.rows, condensed.dtype, condensed.nulls) == (2 * (COLUMNS + 1), "float64", {"label": 2})
     assert_close_statistics(read_statistics(condensed)[Group()], statistics_of(block)[Group()])
-    whole = pack([batch_of(block)], tmp_path, "float64", condense_bytes=size - 1)
+    whole = pack([batch_of(block)], tmp_path, "float64", reduce=MomentsWithin(size - 1))
     assert (whole.rows, whole.source_rows, whole.condensed) == (ROWS, ROWS, None)
 
 

@@ -15,10 +15,10 @@ from typing import TextIO
 
 import pytest
 
+from sparkgd.ml.display.progress import ProgressLine
+from sparkgd.ml.display.screens import Log, Terminal, current_screen
 from sparkgd.solvers.base import Ending, Status
 from sparkgd.training.loop import Record
-from sparkgd.training.progress import ProgressLine
-from sparkgd.training.screen import Log, Terminal, current_screen
 
 START = Record(0, 1, 0, 0.6931472, 1.0, 1e-6, math.nan, 0.01, 100)
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.data.blockfile import BlockHandle
-from sparkgd.data.sample import SAMPLE_BYTES, sample_of
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
+from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 
 
 @dataclass(frozen=True)

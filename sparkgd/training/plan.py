@@ -13,19 +13,19 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import IncompatibleError, InvalidParamError
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.penalties import OnWeights, Penalty
+from sparkgd.problems.coordinates import Diagonal
+from sparkgd.problems.problem import Objective
 from sparkgd.solvers.registry import SOLVERS, SolverContext, build_solver, working_solvers
 from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver
 from sparkgd.training.condense import solve_condensed
-from sparkgd.training.coordinates import Diagonal
 from sparkgd.training.first_gradient import moving_coefs
 from sparkgd.training.loop import Outcome, Task
-from sparkgd.training.objective import Objective
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine, TimedEngine
 from sparkgd.training.row_space import has_few_rows, solve_in_row_space
 from sparkgd.training.sampled_hessian import metric_of
-from sparkgd.training.space import check_constant, ridge_of, row_length, space_of
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.scaling import check_constant, ridge_of, row_length, space_of
+from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -12,8 +12,8 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
+from sparkgd.problems.coordinates import Coordinates, Diagonal
 from sparkgd.solvers.base import Certificate, Reply
-from sparkgd.training.coordinates import Coordinates, Diagonal
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

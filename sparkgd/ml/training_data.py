@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
-from sparkgd.data.ingest import ResidentPacked, ingest, ingest_small
-from sparkgd.data.known_size import is_small
-from sparkgd.data.packed import Packed
 from sparkgd.data.statistics import MAX_CLASSES, Group, Statistics, merge
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.ingest import ResidentPacked, ingest, ingest_small
+from sparkgd.engine.known_size import is_small
 from sparkgd.engine.limits import check_statistics, collectable_bytes
+from sparkgd.engine.packed import Packed
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelSummary
-from sparkgd.ml.class_weights import Array, ClassWeights
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
-from sparkgd.ml.datacheck import check_problems, check_rows, check_weights
+from sparkgd.ml.data_checks import check_problems, check_rows, check_weights
+from sparkgd.ml.params.class_weights import Array, ClassWeights
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.pilot import Pilot
 from sparkgd.training.rounds import Engine

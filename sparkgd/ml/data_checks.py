@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sparkgd.data.packed import PackedPartition
 from sparkgd.data.statistics import Statistics
+from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelRange, LabelSummary
 from sparkgd.ml.columns import InputColumns

@@ -8,9 +8,9 @@ import warnings
 from types import TracebackType
 from typing import Any
 
+from sparkgd.ml.display.screens import Screen, current_screen
 from sparkgd.solvers.base import Ending
 from sparkgd.training.loop import Record
-from sparkgd.training.screen import Screen, current_screen
 
 EXPENDABLE = ("seconds", "round", "name", "bar", "gradient")
 """What a line too long for its screen leaves out, in this order."""

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from sparkgd.data import arrow_batches
-from sparkgd.data import ingest as ingest_module
-from sparkgd.data.arrow_batches import MAX_BATCH_BYTES, bounded_batches
-from sparkgd.data.ingest import ingest
+from sparkgd.engine import arrow_batches
+from sparkgd.engine import ingest as ingest_module
+from sparkgd.engine.arrow_batches import MAX_BATCH_BYTES, bounded_batches
+from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left
 
 COLUMNS = 100_000

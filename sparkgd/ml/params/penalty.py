@@ -11,7 +11,7 @@ from pyspark.ml.param.shared import HasElasticNetParam, HasRegParam, HasStandard
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import IncompatibleError, InvalidParamError
-from sparkgd.ml.params import param, to_floats, to_rows, value_or_none
+from sparkgd.ml.params.shared import param, to_floats, to_rows, value_or_none
 from sparkgd.penalties import Bounded, ElasticNet, GroupLasso, NoPenalty, Penalty
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -102,6 +102,17 @@ class Moments:
         )
 
 
+@dataclass(frozen=True)
+class MomentsWithin:
+    """Makes `Moments` of rows of so many columns that their sigma points take at most ``most_bytes``."""
+
+    most_bytes: int
+
+    def __call__(self, width: int) -> Moments | None:
+        """What is to take the rows; None where the rows themselves are to be packed."""
+        return Moments() if sigma_bytes(width) <= self.most_bytes else None
+
+
 def sigma_bytes(width: int) -> int:
     """Most that the sigma points of rows of ``width`` features, an offset and two folds take."""
     return 2 * 2 * (width + 2) * (width + 4) * 8

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.data.sample import LARGEST, sample_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
+from sparkgd.reductions.sample import LARGEST, sample_of
 
 ROWS = 4000
 RARE_ROWS = np.arange(17, ROWS, 400)

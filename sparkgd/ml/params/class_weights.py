@@ -12,7 +12,7 @@ from pyspark.ml.param import Params
 
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
-from sparkgd.ml.params import param
+from sparkgd.ml.params.shared import param
 
 Array = npt.NDArray[np.float64]
 

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 
-from sparkgd.data.arrow_batches import bounded_batches
 from sparkgd.data.blockfile import (
     BlockHandle,
     map_block,
@@ -34,10 +33,12 @@ from sparkgd.data.blockfile import (
     write_sample,
 )
 from sparkgd.data.columns import read_batch
-from sparkgd.data.packed import Packed, PackedPartition
-from sparkgd.data.sample import SAMPLE_BYTES, sample_of
-from sparkgd.data.writer import local_directory, pack
+from sparkgd.data.writer import Reduce, local_directory, pack
+from sparkgd.engine.arrow_batches import bounded_batches
+from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.kernels.block import Block
+from sparkgd.reductions.moments import MomentsWithin
+from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
@@ -132,8 +133,8 @@ def ingest(
     if slots is not None:
         df = df.coalesce(slots)
     with bounded_batches(df):
-        most = ship_bytes // slots if condense and slots is not None else 0
-        packer = _packer(name, dtype, access, by_label, most)
+        reduce = MomentsWithin(ship_bytes // slots) if condense and slots is not None else None
+        packer = _packer(name, dtype, access, by_label, reduce)
         source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
@@ -164,7 +165,7 @@ def _is_local(context: SparkContext) -> bool:
 
 
 def _packer(
-    name: str, dtype: str, access: str, by_label: bool, condense_bytes: int
+    name: str, dtype: str, access: str, by_label: bool, reduce: Reduce | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
 
@@ -172,9 +173,7 @@ def _packer(
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        handle = pack(
-            map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, condense_bytes
-        )
+        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, reduce)
         if handle is not None:
             seconds = time.perf_counter() - began
             yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})

@@ -14,10 +14,10 @@ from sparkgd.exceptions import InvalidParamError
 from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.penalties import Penalty
+from sparkgd.problems.coordinates import Coordinates, Diagonal, Rotated
 from sparkgd.solvers.registry import Scaling
-from sparkgd.training.coordinates import Coordinates, Diagonal, Rotated
 from sparkgd.training.rounds import Engine
-from sparkgd.training.spec import TrainingSpec
+from sparkgd.training.settings import TrainingSpec
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
