@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from sparkgd.kernels import Block, gram
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import HessianKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 

@@ -25,7 +25,7 @@ from benchmarks.reference_problems import blocks_of, spec_of
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
-from sparkgd.kernels.local import EpochKernel
+from sparkgd.questions.epochs import EpochKernel
 from sparkgd.training.epochs import epoch_kernel
 from sparkgd.training.plan import prepare
 from tests.support.datasets import Problem, all_problems

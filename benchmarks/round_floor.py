@@ -24,7 +24,7 @@ from benchmarks.session import local_session
 from sparkgd.data.blockfile import BlockHandle, map_block
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.ingest import ResidentPacked, ingest
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 

@@ -83,7 +83,7 @@ def loaded_by(statement: str) -> set[str]:
     "statement",
     [
         "import sparkgd",
-        "import sparkgd.kernels.gradient, sparkgd.kernels.hessian",
+        "import sparkgd.questions.gradient, sparkgd.questions.hessian",
         "import sparkgd.losses, sparkgd.penalties, sparkgd.solvers.registry",
         "import sparkgd.training.loop, sparkgd.training.plan, sparkgd.data.blockfile, sparkgd.data.statistics",
     ],

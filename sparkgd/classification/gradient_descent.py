@@ -121,8 +121,11 @@ class GradientDescentClassifier(
     def _chosen_loss(self, num_classes: int, checked: bool = False) -> Loss:
         return loss_of(self, LossSettings(num_classes=num_classes), for_classes=True, checked=checked)
 
-    def _loss(self, data: TrainingData) -> Loss:
-        loss = self._chosen_loss(data.num_classes(self.getOrDefault("labelCol")))
+    def _num_classes(self, data: TrainingData) -> int:
+        return data.num_classes(self.getOrDefault("labelCol"))
+
+    def _loss(self, classes: int) -> Loss:
+        loss = self._chosen_loss(classes)
         if loss.num_outputs > 1 and value_or_none(self, "offsetCol") is not None:
             raise IncompatibleError(
                 "offsetCol cannot be used with the multinomial loss: it would change no probability"

@@ -21,7 +21,6 @@ from sparkgd.ml.params.penalty import RidgeParams
 from sparkgd.ml.params.rules import Rule
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import java_model
-from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 
@@ -105,7 +104,7 @@ class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasCla
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (lambda value: not math.isnan(value), "a number, not NaN")}
 
-    def _loss(self, data: TrainingData) -> Loss:
+    def _loss(self, classes: int) -> Loss:
         return HingeLoss()
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LinearSVCModel:

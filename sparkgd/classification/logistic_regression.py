@@ -137,9 +137,12 @@ class LogisticRegression(
             "thresholds": THRESHOLDS_RULE,
         }
 
-    def _loss(self, data: TrainingData) -> Loss:
+    def _num_classes(self, data: TrainingData) -> int:
         classes = data.num_classes(self.getOrDefault("labelCol"))
         self._check_thresholds(classes)
+        return classes
+
+    def _loss(self, classes: int) -> Loss:
         family = self.getOrDefault("family")
         if family == "binomial" or (family == "auto" and classes == 2):
             return LogisticLoss()

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pyspark import cloudpickle
 
-from sparkgd.data.balance import RowRange
+from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
 from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
-from sparkgd.engine.combine import add_all, combine, levels
+from sparkgd.engine.base import Engine, Packing
 from sparkgd.engine.description import job_description
-from sparkgd.engine.ingest import ResidentPacked, read_handles
-from sparkgd.engine.limits import DriverLimits
+from sparkgd.engine.driver import DriverEngine, sample_of_packed
+from sparkgd.engine.ingest import ResidentPacked, ingest, read_handles
+from sparkgd.engine.limits import DriverLimits, check_statistics, collectable_bytes
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
-from sparkgd.kernels import Kernel, Sums
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
+from sparkgd.kernels.combine import combine, levels
 
 if TYPE_CHECKING:
     from pyspark import RDD, Broadcast
+    from pyspark.sql import DataFrame
 
 Array = npt.NDArray[np.float64]
 
 BROADCAST_BYTES = 1 << 20
 """Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
 
+
+SHIPPED_BYTES = {"auto": 64 << 20, "driver": 1 << 40, "cluster": -1}
+"""Size up to which ingest returns blocks with their statistics, by execution."""
+
+NUMBER_BYTES = 8
 
 SCATTER_BYTES = 1 << 20
 """Sums larger than this are added up by ranges of columns, each about so long, instead of by a tree."""
@@ -37,8 +45,10 @@ NAMED_LENGTH = 1.5
 """Bytes of a sum that travels with the number of its column, relative to those of a number alone."""
 
 
-class ClusterEngine:
-    """One Spark job a round: ``mapPartitions`` runs the kernels on each share, a tree adds the partial sums.
+class ClusterEngine(Engine):
+    """Blocks on executors' disks, one Spark job a round.
+
+    ``mapPartitions`` runs the kernels on each share, a tree adds the partial sums.
 
     Long sums are added by a reduce-scatter: each task adds up one range of columns of all partial sums, so that none,
     and not the driver either, ever receives more than about one sum. The order of additions is the tree's.
@@ -52,24 +62,27 @@ class ClusterEngine:
     packed : ResidentPacked
     depth : int
         Of the tree.
-    class_weights : ndarray (K,) or None
-        Factor of each label's sample weights.
     ranges : sequence of RowRange
         What each task scans, see `sparkgd.data.balance`; by default a partition.
+    packing : Packing
     """
+
+    execution: ClassVar[str] = "cluster"
+    packed: ResidentPacked
 
     def __init__(
         self,
         packed: ResidentPacked,
         depth: int = 2,
-        class_weights: Array | None = None,
         ranges: Sequence[RowRange] = (),
+        packing: Packing | None = None,
     ) -> None:
-        self._packed = packed
+        self.packed = packed
+        self._packing = packing or Packing(depth=depth)
         self._shares = Shares.of(packed, ranges)
         self._handles = self._shares.handles()
         self._depth = depth
-        self._class_weights = class_weights
+        self._class_weights: Array | None = None
         slices = self._shares.slices()
         self._indices = sorted(slices)
         rows = 0
@@ -78,11 +91,45 @@ class ClusterEngine:
             self._first_rows[index] = rows
             rows += slices[index].rows
         self._limits = DriverLimits.of(packed.handles.context)
-        self._answers = _answer_shares([slices[index] for index in self._indices])
+        self._touched = _touched_shares([slices[index] for index in self._indices])
         self._fingerprint = sum(part.fingerprint for part in slices.values()) % 2**64
 
+    @classmethod
+    def pack(cls, df: DataFrame, packing: Packing, description: str = "ingest") -> ClusterEngine:
+        """Pack the rows in one job, described as given."""
+        context = df.sparkSession.sparkContext
+        with job_description(context, description):
+            packed = ingest(df, packing, SHIPPED_BYTES[packing.execution], collectable_bytes(context))
+        try:
+            check_statistics(packed.partitions.values(), context)
+            limit = SKEW_LIMIT[packing.balance]
+            ranges = row_ranges_of(packed.handles_by_partition(), packed.tasks, limit)
+            return cls(packed, packing.depth, ranges, packing)
+        except BaseException:
+            packed.release()
+            raise
+
+    def gathered(self) -> DriverEngine:
+        """The same rows in this process, and nothing left on executors."""
+        try:
+            return DriverEngine(self.packed.blocks(), self._depth, self.packed, self._packing)
+        finally:
+            self.packed.release()
+
+    def ranges(self) -> list[RowRange]:
+        """See `Engine`."""
+        return [rows for _, rows in sorted(self._shares.ranges.items())]
+
+    def sample(self) -> list[Block]:
+        """See `Engine`."""
+        return sample_of_packed(self.packed, self._packing, self._class_weights)
+
+    def weigh_classes(self, factors: Array) -> None:
+        """See `Engine`."""
+        self._class_weights = factors
+
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
-        """See `sparkgd.training.rounds.Engine`.
+        """See `Engine`.
 
         Raises
         ------
@@ -91,11 +138,11 @@ class ClusterEngine:
         InvalidDataError
             If a partition that Spark computed again holds other rows than at ingest.
         """
-        context = self._packed.handles.context
+        context = self.packed.handles.context
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
-        ranges = self._ranges(len(payload))
+        ranges = self._ranges(kernels)
         broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
             with job_description(context, description):
@@ -110,23 +157,26 @@ class ClusterEngine:
             )
         return [sums.dense() for sums in total.sums]
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Drop handles and blocks everywhere."""
-        self._packed.release()
+        self.packed.release()
 
-    def _ranges(self, question_bytes: int) -> int:
+    def _ranges(self, kernels: Sequence[Kernel]) -> int:
         """How many ranges of columns to add up apart; 1 for a tree.
 
-        Gradients are as large as the points at which they are asked for, so an answer is taken to be as large as the
-        question, or as the share of it that is about the columns a block touches.
+        Raises
+        ------
+        InvalidParamError
+            If the driver could not even receive the answer itself.
         """
+        size = sum((kernel.answer_size for kernel in kernels), AnswerSize())
+        answer = NUMBER_BYTES * (size.by_coef + size.whole + size.dealt)
         in_tree = len(levels(len(self._indices), self._depth)) > 0
-        if not (in_tree and question_bytes > SCATTER_BYTES):
-            received = int(question_bytes * _received(self._answers, self._depth))
-            if self._limits.allow(received):
-                return 1
-        self._limits.check(question_bytes)
-        return max(min(len(self._indices), -(-question_bytes // SCATTER_BYTES)), 2)
+        is_short = not in_tree or answer <= SCATTER_BYTES
+        if is_short and self._limits.allow(_received(size, self._touched, self._depth)):
+            return 1
+        self._limits.check(answer)
+        return max(min(len(self._indices), -(-answer // SCATTER_BYTES)), 2)
 
     def _total(self, payload: bytes | Broadcast[bytes], ranges: int) -> Partial:
         """Sum over all shares, in the order of `combine`; of those whose blocks are missing from their source."""
@@ -149,7 +199,7 @@ class ClusterEngine:
         for partition, shares in self._shares.cuts().items():
             if wanted := [share for share in shares if share[0] in missing]:
                 cuts[partition] = wanted
-        source = self._packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
+        source = self.packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
         return list(source.context.runJob(source, list, sorted(cuts)))
 
     def _tree(self, partials: RDD[Any]) -> Partial:
@@ -163,7 +213,7 @@ class ClusterEngine:
         for size in sizes:
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
-        return add_all([partial for _, partial in sorted(level.collect())])
+        return _added([partial for _, partial in sorted(level.collect())], 1)
 
     def _reduce_scatter(self, partials: RDD[Any], count: int) -> Partial:
         """One shuffle of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
@@ -178,6 +228,11 @@ class ClusterEngine:
         return partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
 
 
+def _added(partials: Sequence[Partial], depth: int) -> Partial:
+    """Sum of the partials; for none at all one without sums, whose fingerprint is that of no rows."""
+    return combine(partials, depth) if partials else Partial(())
+
+
 def _replaced(partials: RDD[Any], known: dict[int, Partial]) -> RDD[Any]:
     """The partials, of which some are known."""
     others = partials.filter(_is_other(frozenset(known)))
@@ -188,16 +243,17 @@ def _is_other(known: frozenset[int]) -> Callable[[tuple[int, Partial]], bool]:
     return lambda pair: pair[0] not in known
 
 
-def _answer_shares(handles: Sequence[BlockHandle]) -> list[float]:
-    """How long the answer of each task is at most, relative to the question."""
+def _touched_shares(handles: Sequence[BlockHandle]) -> list[float]:
+    """How long what each task returns of columns is at most, relative to a number for every column."""
     return [1.0 if h.touched is None else NAMED_LENGTH * h.touched / h.width for h in handles]
 
 
-def _received(shares: Sequence[float], depth: int) -> float:
-    """How many times as long as the question all that the driver receives of a round is, at most."""
-    for size in levels(len(shares), depth):
-        shares = [sum(shares[i : i + size]) for i in range(0, len(shares), size)]
-    return sum(min(share, 1.0) for share in shares)
+def _received(size: AnswerSize, shares: Sequence[float], depth: int) -> int:
+    """Bytes that the driver receives of a round whose sums a tree adds up, at most."""
+    for branches in levels(len(shares), depth):
+        shares = [sum(shares[i : i + branches]) for i in range(0, len(shares), branches)]
+    columns = sum(min(share, 1.0) for share in shares)
+    return NUMBER_BYTES * int(size.by_coef * columns + size.whole * len(shares) + size.dealt)
 
 
 Scanner = Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]
@@ -247,7 +303,7 @@ def _add_group(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tupl
     """Add the members of one group in order of their rank. Runs on executors."""
     members = sorted(rows, key=lambda row: row[1][0])
     if members:
-        yield members[0][0], add_all([partial for _, (_, partial) in members])
+        yield members[0][0], combine([partial for _, (_, partial) in members], 1)
 
 
 def _cut(count: int) -> Callable[[tuple[int, Partial]], Iterator[tuple[int, tuple[int, Partial]]]]:

@@ -35,6 +35,7 @@ from sparkgd.data.blockfile import (
 from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
+from sparkgd.engine.base import Packing
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
@@ -77,15 +78,13 @@ class ResidentPacked(Packed):
             _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
-def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
-    """Pack ``df`` in this process, as one block: for data that `is_small`, without any Python worker.
-
-    The arguments are those of `ingest`.
-    """
+def ingest_small(df: DataFrame, packing: Packing) -> Packed:
+    """Pack ``df`` in this process, as one block: for data that `is_small`, without any Python worker."""
     began = time.perf_counter()
     directory = Path(tempfile.mkdtemp(prefix="sparkgd-"))
     try:
-        handle = pack(map(read_batch, df.toArrow().to_batches()), directory, dtype, by_label=by_label)
+        batches = map(read_batch, df.toArrow().to_batches())
+        handle = pack(batches, directory, packing.dtype, by_label=packing.by_label)
         if handle is None:
             return Packed({})
         block = map_block(handle)  # the mapping outlives the files' names
@@ -96,15 +95,7 @@ def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def ingest(
-    df: DataFrame,
-    dtype: str,
-    ship_bytes: int,
-    by_label: bool = False,
-    access: str = "map",
-    most_bytes: int = 1 << 62,
-    condense: bool = False,
-) -> ResidentPacked:
+def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1 << 62) -> ResidentPacked:
     """Pack ``df`` in one job.
 
     Parameters
@@ -112,20 +103,13 @@ def ingest(
     df : DataFrame
         Columns named as in `sparkgd.data.columns`: ``features`` array<double>, ``label`` double, and where used
         ``indices`` array<int> (sparse vectors), ``weight``, ``offset``, ``fold``.
-    dtype : str
-        Storage type of the features.
+    packing : Packing
     ship_bytes : int
         Blocks are returned with their statistics, so that small data need no second job, while each is at most its
-        share of this size; so the driver never receives more, however many partitions there are.
-    by_label : bool
-        Whether to keep the statistics of each label apart, as class weights need.
-    access : str
-        How blocks are scanned, ``map`` or ``read``.
+        share of this size; so the driver never receives more, however many partitions there are. Moments take the place
+        of rows where these suffice and are small enough to be shipped.
     most_bytes : int
         Statistics are kept back by partitions where they take more than their share of this size.
-    condense : bool
-        Whether moments are all that is wanted of the rows; those of dense rows then take their place where they are
-        small enough to be shipped.
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -133,8 +117,8 @@ def ingest(
     if slots is not None:
         df = df.coalesce(slots)
     with bounded_batches(df):
-        reduce = MomentsWithin(ship_bytes // slots) if condense and slots is not None else None
-        packer = _packer(name, dtype, access, by_label, reduce)
+        by_moments = packing.moments_suffice and packing.execution == "auto" and slots is not None
+        packer = _packer(name, packing, MomentsWithin(ship_bytes // (slots or 1)) if by_moments else None)
         source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
     # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
     handles = spark.sparkContext.union([source])
@@ -142,7 +126,9 @@ def ingest(
     try:
         count = max(handles.getNumPartitions(), 1)
         here = _is_local(handles.context)
-        inspector = _inspector(ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count, to_files=here)
+        inspector = _inspector(
+            ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count * packing.wants_sample, to_files=here
+        )
         found = handles.mapPartitionsWithIndex(inspector).collect()
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
@@ -165,9 +151,10 @@ def _is_local(context: SparkContext) -> bool:
 
 
 def _packer(
-    name: str, dtype: str, access: str, by_label: bool, reduce: Reduce | None
+    name: str, packing: Packing, reduce: Reduce | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
+    dtype, access, by_label = packing.dtype, packing.access, packing.by_label
 
     def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         began = time.perf_counter()
@@ -198,7 +185,8 @@ def _inspector(
                 continue
             is_whole = handle.num_bytes <= ship_bytes
             block = map_block(handle) if is_whole else open_block(handle, 0)
-            sample = None if is_whole else sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
+            is_sampled = not is_whole and sample_bytes > 0
+            sample = None if not is_sampled else sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
             part = PackedPartition(handle, found, seconds, None, block.features.columns)
             if not to_files:
                 part = replace(part, block=block if is_whole else None, shipped_sample=sample)

@@ -47,6 +47,28 @@ class Entries:
 
 
 @dataclass(frozen=True)
+class AnswerSize:
+    """How many numbers a task returns of its rows, at most.
+
+    Attributes
+    ----------
+    by_coef : int
+        Those that a block of few columns returns of these alone (see `Entries`).
+    whole : int
+        Those that any block returns.
+    dealt : int
+        Those that all tasks return together, each of its own rows.
+    """
+
+    by_coef: int = 0
+    whole: int = 0
+    dealt: int = 0
+
+    def __add__(self, other: AnswerSize) -> AnswerSize:
+        return AnswerSize(self.by_coef + other.by_coef, self.whole + other.whole, self.dealt + other.dealt)
+
+
+@dataclass(frozen=True)
 class Sums:
     """Weighted sums over rows, for one or more points; undivided, so that they add.
 
@@ -72,11 +94,11 @@ class Sums:
         Sum of ``weight * a * d z / d coef`` over the same rows.
     move, information : ndarray (s,)
         Sum of ``information * move`` over the partitions' local epochs, and of ``information``: how much a partition
-        knows of each entry of the coef (see `sparkgd.kernels.local`).
+        knows of each entry of the coef (see `sparkgd.questions.epochs`).
     rows : ndarray (p + 3, n)
-        The n rows of the dataset themselves, each a column of its own (see `sparkgd.kernels.rows`).
+        The n rows of the dataset themselves, each a column of its own (see `sparkgd.questions.rows`).
     groups : ndarray (g, p + 3)
-        Sums of ``weight * [x, label, 1, offset]`` over groups of rows (see `sparkgd.kernels.condense`).
+        Sums of ``weight * [x, label, 1, offset]`` over groups of rows (see `sparkgd.questions.condense`).
     entries : Entries or None
         The entries of a coef that `BY_COEF` are about, all others being zero; None for all of them.
     """

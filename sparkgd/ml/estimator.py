@@ -14,24 +14,27 @@ from pyspark.ml.util import DefaultParamsReadable, MLWritable
 from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
+from sparkgd.engine.base import Packing
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.data_checks import check_label
 from sparkgd.ml.display.progress import ProgressLine
 from sparkgd.ml.params.class_weights import class_weights_of
-from sparkgd.ml.params.penalty import column_penalty, intercept_penalty
+from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
 from sparkgd.ml.persistence import EstimatorWriter
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData, training_data
-from sparkgd.penalties import Penalty
+from sparkgd.penalties import OnWeights, Penalty
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
-from sparkgd.training.loop import Callback, Outcome, Task, train
-from sparkgd.training.plan import Prepared, prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.registry import SOLVERS, SolverSettings, check_settings
+from sparkgd.training.auto import named_solver
+from sparkgd.training.fit import Fitted, TrainingSet, check_finite, fit_stages
+from sparkgd.training.loop import Callback, Outcome, train
+from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -81,8 +84,12 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         check_params(self, self._rules())
 
     @abstractmethod
-    def _loss(self, data: TrainingData) -> Loss:
-        """The loss, given what is known of the data."""
+    def _loss(self, classes: int) -> Loss:
+        """The loss; of the labels it may know the number of classes, which is 2 as long as no row has been read."""
+
+    def _num_classes(self, data: TrainingData) -> int:
+        """Number of classes of the labels, where these are classes."""
+        return 0
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
         """The penalty of the flat weights."""
@@ -106,38 +113,71 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
 
     def _fit(self, dataset: DataFrame) -> ModelT:
         self.checkParams()
-        name = type(self).__name__
-        with training_data(
-            dataset, self._columns(), self.getOrDefault("execution"), self.getOrDefault("dtype"),
-            self.getOrDefault("aggregationDepth"), self.getOrDefault("balance"),
-            self.getOrDefault("blockAccess"), name,
-            class_weights_of(value_or_none(self, "classWeight")), self._moments_suffice(),
-        ) as data:  # fmt: skip
-            loss = self._loss(data)
-            check_label(data.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
-            prepared, outcome = self._solve(loss, data)
-            summary = TrainingSummary(outcome, prepared, data)
+        self._check_combination()
+        name, class_weights = type(self).__name__, class_weights_of(value_or_none(self, "classWeight"))
+        with training_data(dataset, self._columns(), self._packing(), name, class_weights) as data:
+            loss = self._loss(self._num_classes(data))
+            check_label(data.rows.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
+            settings = self._settings(loss, data)
+            plan = Plan(lambda: self._stages(settings, data.rows), name, settings.stopping.max_iterations)
+            outcome = self._train(plan, data.rows)
+            summary = TrainingSummary(outcome, data)
         _report(name, outcome, self.getOrDefault("maxIter"))
-        layout = prepared.task.objective.layout
+        layout = outcome.result.problem.layout
         model = self._create_model(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss)
         model._resetUid(self.uid)
         model._summary = summary  # type: ignore[attr-defined]
         return self._copyValues(model)
 
-    def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
-        """Minimise the objective."""
-        prepared = prepare(self._spec(loss, data), data.statistics, data.rows, data.engine, data.pilot)
-        return prepared, self._train(data, prepared.task)
+    def _check_combination(self) -> None:
+        """Refuse what params, loss, penalty and solver decide among themselves, before any row is read.
 
-    def _train(self, data: TrainingData, task: Task) -> Outcome:
+        Raises
+        ------
+        IncompatibleError
+            If the named solver does not take the loss, the penalty or its settings.
+        InvalidParamError
+            If the starting point is not finite.
+        """
+        loss, settings = self._loss(2), self._solver_settings()
+        penalty = OnWeights(self._penalty_kind(), 1, intercept_penalty_kind(self))
+        check_settings(settings)
+        if settings.name != "auto":
+            named_solver(settings.name, loss, penalty)
+        for name in ("initialCoefficients", "initialIntercept"):
+            check_finite(name, value_or_none(self, name))
+
+    def _stages(self, settings: FitSettings, rows: TrainingSet) -> Stages[Fitted]:
+        """What it takes to minimise the objective."""
+        return fit_stages(settings, rows)
+
+    def _train(self, plan: Plan[Fitted], rows: TrainingSet) -> Outcome:
         """Run the loop, with a progress line where asked for."""
-        keep = self.getOrDefault("keepOnInterrupt")
+        keep, most = self.getOrDefault("keepOnInterrupt"), value_or_none(self, "maxSeconds") or np.inf
         if not self.getOrDefault("progress"):
-            return train(data.engine, [task], self._callbacks, keep)[0]
+            return train(rows.rows, [plan], self._callbacks, keep, most)[0]
         with ProgressLine(type(self).__name__) as line:
-            outcome = train(data.engine, [task], [*self._callbacks, line], keep)[0]
+            outcome = train(rows.rows, [plan], [*self._callbacks, line], keep, most)[0]
             line.finish(outcome.ending)
         return outcome
+
+    def _penalty_kind(self) -> Penalty:
+        """A penalty of the kind that the params ask for, before the columns are known."""
+        return penalty_kind(self)
+
+    def _packing(self) -> Packing:
+        settings = self._solver_settings()
+        is_cold = value_or_none(self, "initialCoefficients") is None and value_or_none(self, "initialIntercept") is None
+        return Packing(
+            dtype=self.getOrDefault("dtype"),
+            access=self.getOrDefault("blockAccess"),
+            execution=self.getOrDefault("execution"),
+            depth=self.getOrDefault("aggregationDepth"),
+            balance=self.getOrDefault("balance"),
+            by_label=value_or_none(self, "classWeight") is not None,
+            wants_sample=settings.name == "auto" and is_cold,
+            moments_suffice=self._moments_suffice(),
+        )
 
     def _moments_suffice(self) -> bool:
         """Whether first and second moments are all that the fit needs to know of the rows."""
@@ -153,9 +193,9 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             validation=value_or_none(self, "validationIndicatorCol"),
         )
 
-    def _spec(self, loss: Loss, data: TrainingData) -> TrainingSpec:
+    def _settings(self, loss: Loss, data: TrainingData) -> FitSettings:
         """The params in NumPy's spelling: the one place of translation."""
-        return TrainingSpec(
+        return FitSettings(
             loss=loss,
             penalty=self._penalty,
             intercept_penalty=intercept_penalty(self, loss.num_outputs),
@@ -165,7 +205,6 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             stopping=Stopping(
                 max_iterations=self.getOrDefault("maxIter"),
                 tol=self.getOrDefault("tol"),
-                max_seconds=value_or_none(self, "maxSeconds") or np.inf,
                 patience=value_or_none(self, "earlyStoppingRounds") or 0,
             ),
             start=self._starting_point(data, loss),
@@ -181,12 +220,10 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             momentum=self.getOrDefault("momentum"),
             updater=self.getOrDefault("updater"),
             averaging=self.getOrDefault("averaging"),
-            horizon=self.getOrDefault("maxIter"),
             batch_size=value_or_none(self, "batchSize"),
             fraction=self.getOrDefault("miniBatchFraction"),
             local_epochs=self.getOrDefault("localEpochs"),
             seed=self.getOrDefault("seed"),
-            tol=self.getOrDefault("tol"),
         )
 
     def _starting_point(self, data: TrainingData, loss: Loss) -> tuple[Array, Array | None] | None:
@@ -195,7 +232,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         if rows is None and intercepts is None:
             return None
         outputs = loss.num_outputs - loss.num_scalars
-        shape = (outputs, len(data.statistics.mean))
+        shape = (outputs, len(data.rows.statistics.mean))
         if intercepts is not None and len(intercepts) != outputs:
             raise InvalidParamError(f"initialIntercept has {len(intercepts)} values, but the data need {outputs}")
         weights = np.zeros(shape) if rows is None else np.asarray(rows)
@@ -209,3 +246,5 @@ def _report(name: str, outcome: Outcome, max_iter: int) -> None:
         raise DivergedError(f"{name} diverged: {ending.reason}", outcome.coef)
     if ending.status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS, Status.STALLED) and max_iter > 0:
         warnings.warn(f"{name} did not converge: {ending.reason}", ConvergenceWarning, stacklevel=4)
+    if outcome.result.caveat:
+        warnings.warn(f"{name}: {outcome.result.caveat}", ConvergenceWarning, stacklevel=4)

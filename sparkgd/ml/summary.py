@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparkgd.ml.training_data import PartitionStat, TrainingData
-from sparkgd.training.loop import Outcome
-from sparkgd.training.plan import Prepared
+from sparkgd.engine.base import PartitionStat
+from sparkgd.ml.training_data import TrainingData
+from sparkgd.training.fit import Fitted
+from sparkgd.training.loop import Outcome, StageRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +26,10 @@ class TrainingSummary:
         The solver that was used, and why.
     execution : str
         Where rounds ran: ``cluster`` or ``driver``.
+    objective : float
+        Of the model: the last of the history, or with validation that of the best iteration.
     totalIterations, totalRounds : int
-        Iterations of the solver, and passes over the data after ingest.
+        Iterations of the solver over all rows, and passes over the data after ingest.
     objectiveHistory, gradientNormHistory : list of float
         One entry an iteration, the first at the starting point. The gradient norm is measured in the solver's
         coordinates, in which the Hessian is about 1. A stochastic solver's entries are those of its batches, except the
@@ -39,31 +42,31 @@ class TrainingSummary:
     secondsPerRound : list of float
     ingestSeconds : float
     pilotSeconds : float
-        Time of training on a sample in the driver process first; 0 without a pilot.
+        Time of rounds over few rows in the driver process that prepared those over all; 0 where there were none.
+    stages : list of StageRecord
+        What was done, in this order, with rounds and seconds of each.
     partitionStats : list of PartitionStat
     """
 
-    def __init__(self, outcome: Outcome, prepared: Prepared, data: TrainingData) -> None:
+    def __init__(self, outcome: Outcome, data: TrainingData) -> None:
+        fitted: Fitted = outcome.result
         self.status: str = outcome.ending.status.value
-        self.statusReason: str = outcome.ending.reason
-        self.solver: str = prepared.choice.name
-        self.solverReason: str = prepared.reason(outcome)
+        self.statusReason: str = "; ".join(filter(None, [outcome.ending.reason, fitted.caveat]))
+        self.solver: str = fitted.choice.name
+        self.solverReason: str = fitted.reason
+        self.objective: float = outcome.objective
         self.execution: str = data.execution
         self.totalIterations: int = outcome.iterations
         self.objectiveHistory: list[float] = outcome.objectives
         self.gradientNormHistory: list[float] = outcome.gradient_norms
         self.validationHistory: list[float] = outcome.held_out_losses if data.held_out >= 0 else []
         self.dualityGap: float = outcome.duality_gap
-        self.secondsPerRound: list[float] = [*prepared.seconds, *outcome.seconds]
+        self.secondsPerRound: list[float] = outcome.seconds
         self.totalRounds: int = len(self.secondsPerRound)
         self.ingestSeconds: float = data.seconds
-        self.pilotSeconds: float = prepared.pilot_seconds
+        self.pilotSeconds: float = outcome.local_seconds
+        self.stages: list[StageRecord] = outcome.stages
         self.partitionStats: list[PartitionStat] = data.partitions
-
-    @property
-    def objective(self) -> float:
-        """Objective of the result."""
-        return self.objectiveHistory[-1]
 
     def __repr__(self) -> str:
         rows, parts = sum(part.rows for part in self.partitionStats), len(self.partitionStats)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.layout import CoefLayout
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -39,6 +40,20 @@ class Coordinates(Protocol):
     @property
     def fixed(self) -> npt.NDArray[np.bool_]:
         """Which weights (num_linear * num_features) are held at zero."""
+        ...
+
+    def diagonal(self) -> Diagonal:
+        """This map, for whoever needs each column to have a scale of its own.
+
+        Raises
+        ------
+        IncompatibleError
+            If it mixes columns.
+        """
+        ...
+
+    def restricted(self, columns: npt.NDArray[np.intp]) -> Coordinates:
+        """The map of the weights of some columns alone, and of the intercepts, where it mixes none."""
         ...
 
     @property
@@ -66,8 +81,10 @@ class Diagonal:
     scale: Array
     intercept_scale: float = 1.0
 
+    def diagonal(self) -> Diagonal:
+        return self
+
     def restricted(self, columns: npt.NDArray[np.intp]) -> Diagonal:
-        """The map of the weights of some columns alone, and of the intercepts."""
         layout = replace(self.layout, num_features=len(columns))
         return replace(self, layout=layout, center=self.center[columns], scale=self.scale[columns])
 
@@ -106,30 +123,36 @@ class Rotated:
 
     Parameters
     ----------
-    diagonal : Diagonal
+    scaled : Diagonal
     triangle : ndarray (p, p)
         Upper triangular R, shared by all outputs.
     """
 
-    diagonal: Diagonal
+    scaled: Diagonal
     triangle: Array
 
+    def diagonal(self) -> Diagonal:
+        raise IncompatibleError("these coordinates mix columns; only single scaled columns can be told apart")
+
+    def restricted(self, columns: npt.NDArray[np.intp]) -> Coordinates:
+        return self.diagonal().restricted(columns)
+
     def to_raw(self, point: Array) -> Array:
-        return self.diagonal.to_raw(self._weights(point, lambda w: _solve(self.triangle, w, transposed=False)))
+        return self.scaled.to_raw(self._weights(point, lambda w: _solve(self.triangle, w, transposed=False)))
 
     def from_raw(self, coef: Array) -> Array:
-        return self._weights(self.diagonal.from_raw(coef), lambda w: w @ self.triangle.T)
+        return self._weights(self.scaled.from_raw(coef), lambda w: w @ self.triangle.T)
 
     def pull(self, gradient: Array) -> Array:
-        return self._weights(self.diagonal.pull(gradient), lambda w: _solve(self.triangle, w, transposed=True))
+        return self._weights(self.scaled.pull(gradient), lambda w: _solve(self.triangle, w, transposed=True))
 
     def _weights(self, coef: Array, change: Callable[[Array], Array]) -> Array:
-        layout = self.diagonal.layout
+        layout = self.scaled.layout
         return layout.pack(change(layout.weights(coef)), layout.intercepts(coef))
 
     @property
     def fixed(self) -> npt.NDArray[np.bool_]:
-        return self.diagonal.fixed
+        return self.scaled.fixed
 
     @property
     def factor(self) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.data.statistics import Group, Statistics, merge, statistics_of
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.rows import squared_lengths
+from sparkgd.kernels.local_rows import LocalRows
+from sparkgd.problems.problem import Problem
+from sparkgd.questions.rows import squared_lengths
+from sparkgd.reductions.base import Reduced, Reduction, Sense
 
 Array = npt.NDArray[np.float64]
 
@@ -22,6 +26,36 @@ LARGEST = 0.25
 
 RARE = 0.05
 """Share of the rows below which those where a column is not zero are rare."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowSample(Reduction):
+    """Some of the rows, each with the weight of those that it stands for; ingest has drawn them.
+
+    A sample of n rows for p columns ends about ``p / 2n`` above the optimum, in no round over all rows.
+
+    Parameters
+    ----------
+    rows : LocalRows
+        Class weights are in their weights already.
+    tol : float
+        Tolerance to solve it with: what a sample gets wrong for want of rows is more.
+    """
+
+    rows: LocalRows
+    tol: float = 1e-3
+
+    sense: ClassVar[Sense] = Sense.AVERAGE
+
+    def refusal(self, problem: Problem) -> str | None:
+        """Fewer rows than coefs; a loss with kinks, whose optimum is decided by rows that a sample has others of."""
+        if self.rows.count < problem.layout.size:
+            return f"{self.rows.count} rows are too few for {problem.layout.size} coefs"
+        return None if problem.loss.is_smooth else f"the {problem.loss.name} loss has kinks"
+
+    def reduced(self, problem: Problem, reply: Block | None) -> Reduced:
+        """The same problem over the sample."""
+        return Reduced(problem, self.rows)
 
 
 def sample_of(block: Block, share: float, statistics: Mapping[Group, Statistics] | None = None) -> Block | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,6 @@ from pyspark.ml.regression import GeneralizedLinearRegressionModel as MLlibModel
 from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
-from sparkgd.kernels.working_weight import WorkingWeightKernel
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
@@ -22,15 +21,16 @@ from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.rules import Rule, one_of
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import configured, java_model
-from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.questions import WorkingWeightQuestion
 from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
-from sparkgd.training.loop import Outcome
-from sparkgd.training.plan import Prepared, prepare
-from sparkgd.training.rounds import TimedEngine
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.training.fit import Fitted, TrainingSet, fit_stages
+from sparkgd.training.plan import Stages
+from sparkgd.training.rounds import Asked
+from sparkgd.training.settings import FitSettings
+from sparkgd.training.stage import Inquiry
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +43,11 @@ OBJECTIVE_TOL = 1e-3
 STILL = 1e-10
 """Relative change of the penalty's factor at which it stands still."""
 
+
+CAVEAT = (
+    "the fit ended before the penalty's factor, the mean working weight of a row, stood still: the model has the L2 "
+    "weight {:.6g}, its own working weights ask for {:.6g}. Allow more iterations or seconds"
+)
 
 SCORING_PARAMS = ("family", "link", "variancePower", "linkPower", "linkPredictionCol", "predictionCol", "offsetCol")
 """Params that MLlib's model scores by."""
@@ -129,12 +134,12 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         super().checkParams()
         family_and_link(self)
 
-    def _loss(self, data: TrainingData) -> Loss:
+    def _loss(self, classes: int) -> Loss:
         chosen = family_and_link(self)
         return generalized_loss(chosen.family, chosen.link)
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
-        """Of least squares; for other families `_solve` finds the factor."""
+        """Of least squares; for other families `_stages` finds the factor."""
         strength = self.getOrDefault("regParam") / statistics.label_deviation(ddof=0)
         deviations = statistics.deviation(ddof=0)
         return ElasticNet(np.zeros_like(deviations), strength * deviations**2)
@@ -146,38 +151,33 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         settings = super()._solver_settings()
         return replace(settings, name="auto") if settings.name == "irls" else settings
 
-    def _solve(self, loss: Loss, data: TrainingData) -> tuple[Prepared, Outcome]:
+    def _penalty_kind(self) -> Penalty:
+        return ElasticNet(np.zeros(1), np.full(1, self.getOrDefault("regParam")))
+
+    def _stages(self, settings: FitSettings, rows: TrainingSet) -> Stages[Fitted]:
         """Fit; with a penalty that depends on the working weights, fit again until their sum stands still."""
         chosen = family_and_link(self)
         if chosen.is_least_squares:
-            return super()._solve(loss, data)
+            return (yield from fit_stages(settings, rows))
         strength, factor = self.getOrDefault("regParam"), 1.0
-        spec = self._spec(loss, data)
         # In MLlib tol is about coefs, of which users take tests and intervals; the objective must be closer.
-        spec = replace(spec, stopping=replace(spec.stopping, tol=OBJECTIVE_TOL * spec.stopping.tol))
-        fits: list[tuple[Prepared, Outcome]] = []
+        settings = replace(settings, stopping=replace(settings.stopping, tol=OBJECTIVE_TOL * settings.stopping.tol))
         for _ in range(MAX_STAGES):
-            prepared = prepare(
-                replace(spec, penalty=_ridge(strength * factor)), data.statistics, data.rows, data.engine, data.pilot
-            )
-            outcome = self._train(data, prepared.task)
-            fits.append((prepared, outcome))
-            if strength == 0.0 or outcome.ending.status is not Status.CONVERGED:
+            fitted = yield from fit_stages(replace(settings, penalty=_ridge(strength * factor)), rows)
+            if strength == 0.0 or fitted.solved.status is Status.DIVERGED:
                 break
-            last, factor = factor, self._working_weight(prepared, outcome, chosen, data)
+            last, factor = factor, (yield self._working_weight(fitted, chosen, rows))
             if abs(factor - last) <= STILL * factor:
                 break
-            spec = _continued(spec, prepared, outcome)
-        return _joined(fits)
+            if fitted.solved.is_halted or fitted.solved.status is Status.MAX_ITERATIONS:
+                return replace(fitted, caveat=CAVEAT.format(strength * last, strength * factor))
+            settings = _continued(settings, fitted)
+        return fitted
 
-    def _working_weight(self, prepared: Prepared, outcome: Outcome, chosen: FamilyAndLink, data: TrainingData) -> float:
-        """Mean working weight of a row at the end of a fit; one round."""
-        engine = TimedEngine(data.engine)
-        kernel = WorkingWeightKernel(chosen.information, prepared.task.objective.layout, outcome.coef, data.held_out)
-        sums = engine.round([kernel], f"{type(self).__name__}: working weights")[0]
-        prepared.seconds.extend(engine.seconds)
-        assert sums.weight is not None
-        return float(sums.weight[0]) / data.statistics.weight
+    def _working_weight(self, fitted: Fitted, chosen: FamilyAndLink, rows: TrainingSet) -> Inquiry:
+        """Mean working weight of a row at the end of a fit."""
+        question = WorkingWeightQuestion(chosen.information, fitted.solved.coef)
+        return Inquiry("working weights", Asked(fitted.problem, question, rows.rows))
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GeneralizedLinearRegressionModel:
         return GeneralizedLinearRegressionModel(weights, intercepts)
@@ -193,28 +193,9 @@ def _ridge(strength: float) -> Callable[[Statistics, int], Penalty]:
     return penalty
 
 
-def _continued(spec: TrainingSpec, prepared: Prepared, outcome: Outcome) -> TrainingSpec:
-    """The fit that starts where another one ended, with what is left of its iterations and time."""
-    layout, coef, limits = prepared.task.objective.layout, outcome.coef, spec.stopping
-    left = replace(
-        limits,
-        max_iterations=max(limits.max_iterations - outcome.iterations, 1),
-        max_seconds=limits.max_seconds - sum(prepared.seconds) - sum(outcome.seconds),
-    )
-    return replace(spec, start=(layout.weights(coef), layout.intercepts(coef)), stopping=left)
-
-
-def _joined(fits: Sequence[tuple[Prepared, Outcome]]) -> tuple[Prepared, Outcome]:
-    """Several fits, each started where the last one ended, as one."""
-    prepared, outcome = fits[-1]
-    outcomes = [each for _, each in fits]
-    joined = replace(
-        outcome,
-        objectives=[value for each in outcomes for value in each.objectives],
-        gradient_norms=[value for each in outcomes for value in each.gradient_norms],
-        held_out_losses=[value for each in outcomes for value in each.held_out_losses],
-        seconds=[value for each in outcomes for value in each.seconds],
-        iterations=sum(each.iterations for each in outcomes),
-    )
-    seconds = [value for each, _ in fits for value in each.seconds]
-    return replace(prepared, seconds=seconds, pilot_seconds=sum(each.pilot_seconds for each, _ in fits)), joined
+def _continued(settings: FitSettings, fitted: Fitted) -> FitSettings:
+    """The fit that starts where another one ended, with what is left of its iterations."""
+    layout, solved = fitted.problem.layout, fitted.solved
+    left = max(settings.stopping.max_iterations - max(solved.iteration, 0), 1)
+    start = layout.weights(solved.coef), layout.intercepts(solved.coef)
+    return replace(settings, start=start, stopping=replace(settings.stopping, max_iterations=left))

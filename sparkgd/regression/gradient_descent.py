@@ -16,7 +16,6 @@ from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams
 from sparkgd.ml.params.shared import with_accessors
 from sparkgd.ml.scoring import inverse_link
-from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 
@@ -88,7 +87,7 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
         if loss.num_outputs != 1:
             raise InvalidParamError(f"the {loss.name} loss has {loss.num_outputs} outputs; a regressor takes one")
 
-    def _loss(self, data: TrainingData) -> Loss:
+    def _loss(self, classes: int) -> Loss:
         return self._chosen_loss()
 
     def _moments_suffice(self) -> bool:

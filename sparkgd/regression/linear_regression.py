@@ -18,7 +18,6 @@ from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty
 from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
-from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 
@@ -111,7 +110,7 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
             "epsilon": between(1, np.inf, open_low=True),
         }
 
-    def _loss(self, data: TrainingData) -> Loss:
+    def _loss(self, classes: int) -> Loss:
         if self.getOrDefault("loss") == "huber":
             return JointHuberLoss(self.getOrDefault("epsilon"))
         return SquaredLoss()

@@ -13,10 +13,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from sparkgd.questions.base import Question, Reply
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -34,148 +36,19 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Ending:
-    """A status and its reason in words."""
+    """A status and its reason in words.
+
+    Attributes
+    ----------
+    status : Status
+    reason : str
+    is_halt : bool
+        Whether somebody asked for it from outside: a callback, an interrupt, the time budget.
+    """
 
     status: Status
     reason: str
-
-
-class Sample(Protocol):
-    """Rule that picks the rows of a mini-batch (see `sparkgd.solvers.sampling`)."""
-
-    def rows(self, first_row: int, count: int) -> npt.NDArray[np.intp]:
-        """Positions, within ``count`` rows starting at row ``first_row``, of the rows in the batch."""
-        ...
-
-    def expected_weight(self, weight_sum: float) -> float:
-        """Mean of a batch's weight where all rows together weigh ``weight_sum``."""
-        ...
-
-
-@dataclass(frozen=True)
-class GradientRequest:
-    """Value and gradient of f at each row of ``points`` (m, n), over all rows or a sample of them."""
-
-    points: Array
-    sample: Sample | None = None
-
-
-@dataclass(frozen=True)
-class HessianRequest:
-    """Value, gradient and Hessian of f at ``point`` (n,); of the Hessian only some ``entries``, ascending, if given."""
-
-    point: Array
-    entries: npt.NDArray[np.intp] | None = None
-
-
-@dataclass(frozen=True)
-class ProductRequest:
-    """Value and gradient of f at ``point`` (n,), and its Hessian there times each row of ``directions`` (q, n)."""
-
-    point: Array
-    directions: Array
-
-
-@dataclass(frozen=True)
-class EpochRequest:
-    """Local epochs: stochastic steps over the rows of each partition, all from ``point`` (n,).
-
-    Attributes
-    ----------
-    point : ndarray (n,)
-    first_step, last_step : float
-        Step sizes fall geometrically from one to the other within an epoch.
-    epochs : int
-        How often each partition goes over its rows.
-    seed, round : int
-        They decide the order of the rows.
-    damping : float
-        Typical curvature of the loss: rows with large features take smaller steps.
-    anchor_gradient : ndarray (n,) or None
-        Gradient of f at ``point``, for variance reduction.
-    """
-
-    point: Array
-    first_step: float
-    last_step: float
-    epochs: int = 1
-    seed: int = 0
-    round: int = 0
-    damping: float = 1.0
-    anchor_gradient: Array | None = None
-
-
-@dataclass(frozen=True)
-class CertificateRequest:
-    """A `Certificate` for each row of ``points`` (m, n), dual variables from the loss smoothed to ``width``."""
-
-    points: Array
-    width: float
-
-
-@dataclass(frozen=True)
-class SmoothedRequest:
-    """What ``request`` asks for, of the objective whose loss is smoothed to ``width``."""
-
-    request: GradientRequest | HessianRequest | ProductRequest
-    width: float
-
-
-@dataclass(frozen=True)
-class CompoundRequest:
-    """Several requests in one round, answered by as many ``Reply.parts``."""
-
-    parts: tuple[GradientRequest | EpochRequest | CertificateRequest | SmoothedRequest, ...]
-
-
-Request: TypeAlias = GradientRequest | HessianRequest | ProductRequest | EpochRequest | CompoundRequest
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Proofs of quality at m points, for losses with kinks.
-
-    Attributes
-    ----------
-    objectives : ndarray (m,)
-        The objective itself: no smoothing, whole penalty.
-    bounds : ndarray (m,)
-        Dual objectives: no point has a smaller objective. ``-inf`` where a weight without penalty leaves none.
-    errors : ndarray (m,)
-        What smoothing hides: loss minus the dual lines, mean over the rows. The gap at a minimiser of the smoothed
-        objective.
-    """
-
-    objectives: Array
-    bounds: Array
-    errors: Array
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a round found, in solver coordinates, penalties' smooth part included.
-
-    Attributes
-    ----------
-    values : ndarray (m,)
-    gradients : ndarray (m, n)
-    hessian : ndarray (n, n) or None
-        Of the entries asked for.
-    products : ndarray (q, n) or None
-    certificate : Certificate or None
-    local_point : ndarray (n,) or None
-        Where local epochs led, averaged over the partitions.
-    parts : tuple of Reply
-        Of a compound request.
-    """
-
-    values: Array
-    gradients: Array
-    hessian: Array | None = None
-    products: Array | None = None
-    certificate: Certificate | None = None
-    local_point: Array | None = None
-    parts: tuple[Reply, ...] = ()
+    is_halt: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,7 +113,7 @@ class Solver(ABC, Generic[StateT]):
         return self.start(state.point)
 
     @abstractmethod
-    def ask(self, state: StateT) -> Request:
+    def ask(self, state: StateT) -> Question:
         """What to evaluate in the next round."""
 
     @abstractmethod

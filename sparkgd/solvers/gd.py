@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State
+from sparkgd.questions import GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State
 from sparkgd.solvers.residual import prox_residual
 from sparkgd.solvers.schedules import Constant, Schedule
 
@@ -41,8 +42,8 @@ class GradientDescent(Solver[DescentState]):
             schedule_memory=self.schedule.start(),
         )  # fmt: skip
 
-    def ask(self, state: DescentState) -> Request:
-        return GradientRequest(state.trial[None, :])
+    def ask(self, state: DescentState) -> Question:
+        return GradientQuestion(state.trial[None, :])
 
     def tell(self, state: DescentState, reply: Reply) -> DescentState:
         point, gradient = state.trial, reply.gradients[0]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy.linalg import blas
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.pieces import aligned, cut_moves, free_entries, steepest_descent
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
@@ -90,8 +91,8 @@ class Lbfgs(Solver[LbfgsState]):
         """Keeps the curvature pairs."""
         return replace(self.start(state.point), moves=state.moves, changes=state.changes)
 
-    def ask(self, state: LbfgsState) -> Request:
-        return GradientRequest(self._trials(state))
+    def ask(self, state: LbfgsState) -> Question:
+        return GradientQuestion(self._trials(state))
 
     def tell(self, state: LbfgsState, reply: Reply) -> LbfgsState:
         trials = self._trials(state)

@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparkgd.solvers.base import (
-    Array,
-    CompoundRequest,
-    EpochRequest,
-    GradientRequest,
-    Reply,
-    Request,
-    Solver,
-    State,
-    Status,
-    ended,
-)
+from sparkgd.questions import CompoundQuestion, EpochQuestion, GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 
 FALL = 10.0
 """Ratio of the first and the last step of an epoch."""
@@ -83,11 +73,11 @@ class LocalSgd(Solver[LocalSgdState]):
             best_point=point, best_value=np.inf, step=self.step_size,
         )  # fmt: skip
 
-    def ask(self, state: LocalSgdState) -> Request:
-        epoch = EpochRequest(
+    def ask(self, state: LocalSgdState) -> Question:
+        epoch = EpochQuestion(
             state.point, state.step, state.step / FALL, self.epochs, self.seed, state.iteration, self.damping
         )
-        return CompoundRequest((GradientRequest(state.point[None, :]), epoch))
+        return CompoundQuestion((GradientQuestion(state.point[None, :]), epoch))
 
     def tell(self, state: LocalSgdState, reply: Reply) -> LocalSgdState:
         evaluated, epoch = reply.parts

@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparkgd.solvers.base import (
-    Array,
-    CompoundRequest,
-    EpochRequest,
-    GradientRequest,
-    Reply,
-    Request,
-    Solver,
-    State,
-    Status,
-    ended,
-)
+from sparkgd.questions import CompoundQuestion, EpochQuestion, GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 
 LADDER: Array = np.exp2(np.arange(-5, 3))
@@ -80,12 +70,12 @@ class LocalSvrg(Solver[LocalSvrgState]):
         zeros = np.zeros_like(point)
         return LocalSvrgState(point, np.nan, zeros, -1, np.inf, np.nan, None, move=zeros, step=self.step_size, round=0)
 
-    def ask(self, state: LocalSvrgState) -> Request:
+    def ask(self, state: LocalSvrgState) -> Question:
         if state.iteration < 0:
             plain = self._epochs(state, state.step / FALL, None)
-            return CompoundRequest((GradientRequest(state.point[None, :]), plain))
+            return CompoundQuestion((GradientQuestion(state.point[None, :]), plain))
         if len(state.move):
-            return GradientRequest(state.point + LADDER[:, None] * state.move)
+            return GradientQuestion(state.point + LADDER[:, None] * state.move)
         return self._epochs(state, state.step, state.gradient)
 
     def tell(self, state: LocalSvrgState, reply: Reply) -> LocalSvrgState:
@@ -107,8 +97,8 @@ class LocalSvrg(Solver[LocalSvrgState]):
             return shorter
         return ended(shorter, Status.STALLED, "no move that local epochs proposed lowers the objective")
 
-    def _epochs(self, state: LocalSvrgState, last_step: float, anchor_gradient: Array | None) -> EpochRequest:
-        return EpochRequest(
+    def _epochs(self, state: LocalSvrgState, last_step: float, anchor_gradient: Array | None) -> EpochQuestion:
+        return EpochQuestion(
             state.point, state.step, last_step, self.epochs, self.seed, state.round, self.damping, anchor_gradient
         )
 

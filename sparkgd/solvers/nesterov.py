@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import ROUNDING
 from sparkgd.solvers.residual import prox_residual
 
@@ -72,11 +73,11 @@ class Nesterov(Solver[NesterovState]):
             lead=point, lead_value=np.nan, lead_gradient=zeros, inertia=1.0, step=self.initial_step, failures=0,
         )  # fmt: skip
 
-    def ask(self, state: NesterovState) -> Request:
+    def ask(self, state: NesterovState) -> Question:
         if state.iteration < 0:
-            return GradientRequest(state.point[None, :])
+            return GradientQuestion(state.point[None, :])
         trials = self._trials(state)
-        return GradientRequest(np.concatenate([trials.points, trials.leads]))
+        return GradientQuestion(np.concatenate([trials.points, trials.leads]))
 
     def tell(self, state: NesterovState, reply: Reply) -> NesterovState:
         if state.iteration < 0:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, HessianRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, HessianQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.quadratic import model_step
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
@@ -103,11 +104,11 @@ class Newton(Solver[NewtonState]):
             return replace(start, contraction=0.0)
         return replace(start, active=state.active, hessian=state.hessian, contraction=state.contraction)
 
-    def ask(self, state: NewtonState) -> Request:
+    def ask(self, state: NewtonState) -> Question:
         trials = _trials(state)
         if len(trials) > 1 or self._keeps_hessian(state):
-            return GradientRequest(trials)
-        return HessianRequest(trials[0], self._working_set(state, trials[0]))
+            return GradientQuestion(trials)
+        return HessianQuestion(trials[0], self._working_set(state, trials[0]))
 
     def tell(self, state: NewtonState, reply: Reply) -> NewtonState:
         if state.iteration < 0:

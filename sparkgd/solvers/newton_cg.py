@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparkgd.solvers.base import Array, GradientRequest, ProductRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, ProductQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 
 RETRY_LADDER: Array = np.exp2(-np.arange(1, 9))
@@ -77,13 +78,13 @@ class NewtonCg(Solver[NewtonCgState]):
             radius=np.inf, first_residual=np.inf,
         )  # fmt: skip
 
-    def ask(self, state: NewtonCgState) -> Request:
+    def ask(self, state: NewtonCgState) -> Question:
         if state.products >= 0:
-            return ProductRequest(state.point, _pieces(state.residual_vector))
+            return ProductQuestion(state.point, _pieces(state.residual_vector))
         trials = state.point + state.lengths[:, None] * state.step
         if state.iteration < 0 or len(trials) > 1:
-            return GradientRequest(trials)
-        return ProductRequest(trials[0], self._predicted(state))
+            return GradientQuestion(trials)
+        return ProductQuestion(trials[0], self._predicted(state))
 
     def tell(self, state: NewtonCgState, reply: Reply) -> NewtonCgState:
         if state.products >= 0:

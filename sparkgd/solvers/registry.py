@@ -6,7 +6,7 @@ refused with a sentence that says what would work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -80,9 +80,7 @@ class SolverSettings:
     batch_size: int | None = None
     fraction: float = 1.0
     local_epochs: int = 1
-    horizon: int = 100
     seed: int = 0
-    tol: float = 1e-6
 
 
 HISTORY_BYTES = 1 << 29
@@ -98,6 +96,11 @@ class SolverContext:
 
     Attributes
     ----------
+    settings : SolverSettings
+    tol : float
+        Of the whole fit, for solvers that judge themselves.
+    max_iterations : int
+        Of the whole fit, for schedules that depend on their length.
     penalty : Penalty
         Rough part, in solver coordinates.
     rows : int
@@ -123,6 +126,8 @@ class SolverContext:
     """
 
     settings: SolverSettings
+    tol: float = 1e-6
+    max_iterations: int = 100
     penalty: Penalty = NoPenalty()
     rows: int = 0
     largest_curvature: float = 1.0
@@ -157,6 +162,8 @@ class SolverEntry:
         Whether it steps row by row on the executors: the loss must have a `row_derivative`.
     takes_subgradients : bool
         Whether it does without smoothing of kinks, content with subgradients.
+    refused : callable
+        Says what stands against some settings.
     """
 
     scaling: Callable[[SolverSettings], Scaling]
@@ -167,6 +174,7 @@ class SolverEntry:
     takes_kinks: bool = False
     is_local: bool = False
     takes_subgradients: bool = False
+    refused: Callable[[SolverSettings], Iterator[str]] = lambda settings: iter(())
 
     def refusal(self, loss: Loss, penalty: Penalty) -> str | None:
         """What stands against this loss and penalty, if anything."""
@@ -196,14 +204,23 @@ def _full_or_step_scaling(settings: SolverSettings) -> Scaling:
     return Scaling.FULL if settings.step_size is None else Scaling.STEP
 
 
+def check_settings(settings: SolverSettings) -> None:
+    """Refuse settings that the named solver has no use for.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if settings.name != "auto":
+        for refusal in SOLVERS[settings.name].refused(settings):
+            raise IncompatibleError(refusal)
+
+
 def _schedule(context: SolverContext, default_step: float, default_schedule: str) -> Schedule:
     settings = context.settings
     step = default_step if settings.step_size is None else settings.step_size
     name = default_schedule if settings.schedule == "auto" else settings.schedule
-    if name not in SCHEDULES:
-        works = ", ".join(repr(known) for known in ("auto", *SCHEDULES))
-        raise IncompatibleError(f"schedule={name!r} cannot be used with solver={settings.name!r}; give one of {works}")
-    return SCHEDULES[name](step).over(settings.horizon)
+    return SCHEDULES[name](step).over(context.max_iterations)
 
 
 def _gradient_descent(context: SolverContext) -> Solver[Any]:
@@ -242,7 +259,7 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
     curvature = update.gain * (context.largest_curvature + context.row_curvature / batch)
     step = update.natural_step or 1.0 / curvature
     schedule = _schedule(context, step, "inverseSqrt")
-    return StochasticGradientDescent(batches, schedule, update, settings.averaging, settings.tol, context.penalty)
+    return StochasticGradientDescent(batches, schedule, update, settings.averaging, context.tol, context.penalty)
 
 
 def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[SolverContext], Solver[Any]]:
@@ -250,7 +267,6 @@ def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[
 
     def build(context: SolverContext) -> Solver[Any]:
         settings = context.settings
-        _refuse_settings(settings, NOT_LOCAL)
         step = settings.step_size or share / (context.loss_curvature * context.row_length)
         return method(step, settings.local_epochs, settings.seed, context.loss_curvature)
 
@@ -265,20 +281,29 @@ def _lbfgs(context: SolverContext, name: str) -> Lbfgs:
     return Lbfgs(memory, trials, context.penalty, name, context.metric)
 
 
-def _refuse_settings(settings: SolverSettings, unused: dict[str, tuple[str, str]]) -> None:
-    """Refuse settings that were changed but would change nothing; ``unused`` has their params and what to do."""
-    for name, (param, instead) in unused.items():
+def _not_local(settings: SolverSettings) -> Iterator[str]:
+    """Settings that were changed but would change nothing in a local solver."""
+    for name, (param, instead) in NOT_LOCAL.items():
         value = getattr(settings, name)
         if value != getattr(SolverSettings(), name):
-            raise IncompatibleError(f"{param}={value!r} cannot be used with solver={settings.name!r}: {instead}")
+            yield f"{param}={value!r} cannot be used with solver={settings.name!r}: {instead}"
+
+
+def _no_line_search(settings: SolverSettings) -> Iterator[str]:
+    """A schedule that only gradient descent over all rows has."""
+    if settings.schedule not in ("auto", *SCHEDULES):
+        works = ", ".join(repr(known) for known in ("auto", *SCHEDULES))
+        yield f"schedule={settings.schedule!r} cannot be used with solver={settings.name!r}; give one of {works}"
 
 
 SOLVERS: dict[str, SolverEntry] = {
     "gd": SolverEntry(_step_scaling, _gradient_descent, takes_rough=True),
     "nesterov": SolverEntry(_full_or_step_scaling, _nesterov, takes_rough=True),
-    "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True),
-    "localSGD": SolverEntry(_rows_or_step_scaling, _local(LocalSgd, 1.0), is_local=True, takes_subgradients=True),
-    "localSVRG": SolverEntry(_rows_or_step_scaling, _local(LocalSvrg, STEADY), is_local=True),
+    "sgd": SolverEntry(_step_scaling, _stochastic, takes_rough=True, refused=_no_line_search),
+    "localSGD": SolverEntry(
+        _rows_or_step_scaling, _local(LocalSgd, 1.0), is_local=True, takes_subgradients=True, refused=_not_local
+    ),
+    "localSVRG": SolverEntry(_rows_or_step_scaling, _local(LocalSvrg, STEADY), is_local=True, refused=_not_local),
     "l-bfgs": SolverEntry(
         lambda _: Scaling.FULL,
         lambda context: _lbfgs(context, "l-bfgs"),
@@ -307,11 +332,18 @@ SOLVERS: dict[str, SolverEntry] = {
 
 
 def build_solver(name: str, context: SolverContext) -> Solver[Any]:
-    """The solver of that name, smoothing the loss if it has kinks."""
+    """The solver of that name, smoothing the loss if it has kinks.
+
+    Raises
+    ------
+    IncompatibleError
+        If it has no use for some of the settings.
+    """
+    check_settings(context.settings)
     solver = SOLVERS[name].build(context)
     if context.smoothing_width is None or not SOLVERS[name].takes_kinks:
         return solver
-    return Smoothing(solver, context.smoothing_width, context.settings.tol, context.penalty)
+    return Smoothing(solver, context.smoothing_width, context.tol, context.penalty)
 
 
 def working_solvers(loss: Loss, penalty: Penalty) -> list[str]:

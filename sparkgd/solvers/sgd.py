@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Sample, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, Question, Reply, Sample
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.sampling import BernoulliRows, UniformRows
 from sparkgd.solvers.schedules import Constant, Schedule
 from sparkgd.solvers.updates import Momentum, Update
@@ -93,8 +94,8 @@ class StochasticGradientDescent(Solver[StochasticState]):
             update_memory=self.update.start(len(point)), schedule_memory=self.schedule.start(), mean_point=point,
         )  # fmt: skip
 
-    def ask(self, state: StochasticState) -> Request:
-        return GradientRequest(state.point[None, :], self.batches.at(state.iteration + 1))
+    def ask(self, state: StochasticState) -> Question:
+        return GradientQuestion(state.point[None, :], self.batches.at(state.iteration + 1))
 
     def tell(self, state: StochasticState, reply: Reply) -> StochasticState:
         gradient, value, step = reply.gradients[0], float(reply.values[0]), state.iteration + 1

@@ -10,24 +10,18 @@ from typing import Any
 import numpy as np
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import (
-    Array,
+from sparkgd.questions import (
     Certificate,
-    CertificateRequest,
-    CompoundRequest,
-    Ending,
-    EpochRequest,
-    GradientRequest,
-    HessianRequest,
-    ProductRequest,
+    CertificateQuestion,
+    CompoundQuestion,
+    GradientQuestion,
+    HessianQuestion,
+    Question,
     Reply,
-    Request,
-    SmoothedRequest,
-    Solver,
-    State,
-    Status,
-    ended,
+    SmoothedQuestion,
 )
+from sparkgd.questions.base import KernelQuestion
+from sparkgd.solvers.base import Array, Ending, Solver, State, Status, ended
 from sparkgd.solvers.residual import prox_residual
 
 SHRINK = 0.3
@@ -114,19 +108,19 @@ class Smoothing(Solver[SmoothingState]):
         start = self.start(state.point)
         return replace(start, width=state.width, next_width=state.next_width, bound=state.bound)
 
-    def ask(self, state: SmoothingState) -> Request:
+    def ask(self, state: SmoothingState) -> Question:
         if _awaits_proof(state):
             point = state.point[None, :]
-            slopes = SmoothedRequest(GradientRequest(point), state.width)
-            return CompoundRequest((CertificateRequest(point, state.width), slopes))
-        request = self.inner.ask(state.inner)
-        assert not isinstance(request, CompoundRequest | EpochRequest)
-        points = _points(request)
-        parts = (CertificateRequest(points, state.width), SmoothedRequest(request, state.width))
+            slopes = SmoothedQuestion(GradientQuestion(point), state.width)
+            return CompoundQuestion((CertificateQuestion(point, state.width), slopes))
+        question = self.inner.ask(state.inner)
+        assert isinstance(question, KernelQuestion)
+        points = question.evaluated
+        parts = (CertificateQuestion(points, state.width), SmoothedQuestion(question, state.width))
         if not self.is_eager:
-            return CompoundRequest(parts)
-        next_start = request if isinstance(request, HessianRequest) else GradientRequest(points)
-        return CompoundRequest((*parts, SmoothedRequest(next_start, state.next_width), *self._fallback(state)))
+            return CompoundQuestion(parts)
+        next_start = question if isinstance(question, HessianQuestion) else GradientQuestion(points)
+        return CompoundQuestion((*parts, SmoothedQuestion(next_start, state.next_width), *self._fallback(state)))
 
     def tell(self, state: SmoothingState, reply: Reply) -> SmoothingState:
         if _awaits_proof(state):
@@ -154,18 +148,18 @@ class Smoothing(Solver[SmoothingState]):
 
     def _accepted(self, state: SmoothingState, inner: State) -> int:
         """Which of the points asked for the inner solver has moved to."""
-        request = self.inner.ask(state.inner)
-        assert not isinstance(request, CompoundRequest | EpochRequest)
-        return int(np.argmin(np.linalg.norm(_points(request) - inner.point, axis=1)))
+        question = self.inner.ask(state.inner)
+        assert isinstance(question, KernelQuestion)
+        return int(np.argmin(np.linalg.norm(question.evaluated - inner.point, axis=1)))
 
-    def _fallback(self, state: SmoothingState) -> tuple[SmoothedRequest, ...]:
+    def _fallback(self, state: SmoothingState) -> tuple[SmoothedQuestion, ...]:
         """What a solver with Hessian would ask next if its full step failed, as it often does near kinks."""
-        request = self.inner.ask(state.inner)
-        if state.inner.iteration < 0 or not isinstance(request, HessianRequest):
+        question = self.inner.ask(state.inner)
+        if state.inner.iteration < 0 or not isinstance(question, HessianQuestion):
             return ()
-        refused = Reply(np.array([np.inf]), np.full((1, len(request.point)), np.inf))
+        refused = Reply(np.array([np.inf]), np.full((1, len(question.point)), np.inf))
         shorter = self.inner.ask(self.inner.tell(state.inner, refused))
-        return (SmoothedRequest(shorter, state.width),) if isinstance(shorter, GradientRequest) else ()
+        return (SmoothedQuestion(shorter, state.width),) if isinstance(shorter, GradientQuestion) else ()
 
     def _certified(self, state: SmoothingState, inner: State, found: Certificate, index: int) -> SmoothingState:
         """The state after an iteration, with the best point and the best bound so far."""
@@ -220,10 +214,6 @@ class Smoothing(Solver[SmoothingState]):
 def _awaits_proof(state: SmoothingState) -> bool:
     """Whether a bound is known but no objective: a round for the latter costs little, and may be all that is needed."""
     return state.iteration < 0 and state.bound > 0.0
-
-
-def _points(request: GradientRequest | HessianRequest | ProductRequest) -> Array:
-    return request.points if isinstance(request, GradientRequest) else request.point[None, :]
 
 
 def _at(reply: Reply, index: int) -> Reply:

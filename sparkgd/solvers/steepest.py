@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.base import Array, GradientRequest, Reply, Request, Solver, State, Status, ended
+from sparkgd.questions import GradientQuestion, Question, Reply
+from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
 
@@ -38,8 +39,8 @@ class SteepestDescent(Solver[SteepestState]):
         zeros = np.zeros_like(point)
         return SteepestState(point, np.nan, zeros, -1, np.inf, np.nan, None, step=self.initial_step, failures=0)
 
-    def ask(self, state: SteepestState) -> Request:
-        return GradientRequest(state.point[None, :] if state.iteration < 0 else self._trials(state))
+    def ask(self, state: SteepestState) -> Question:
+        return GradientQuestion(state.point[None, :] if state.iteration < 0 else self._trials(state))
 
     def tell(self, state: SteepestState, reply: Reply) -> SteepestState:
         if state.iteration < 0:

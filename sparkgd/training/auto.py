@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import Penalty
+from sparkgd.solvers.registry import SOLVERS, working_solvers
 
 NEWTON_SIZE = 1024
 """Coefs up to which a Newton system is solved in well under a second."""
@@ -34,10 +36,10 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     L-BFGS needs 10 to 100 rounds, each at the price of reading the data; about a third of them where there is a pilot,
     whose rows' Hessian is its metric (see `sparkgd.training.sampled_hessian`). A loss with kinks is smoothed, which
     gives it a curvature and takes 20 to 50 rounds of Newton: of large data in the driver, over condensed rows, while
-    all rows are read in 5 to 10 rounds without Hessian (see `sparkgd.training.condense`). Groups of weights leave only
-    the methods that need no more than a prox. Under L1 alone no more weights than there are rows need be nonzero
+    all rows are read in 5 to 10 rounds without Hessian (see `sparkgd.training.cutting_planes`). Groups of weights leave
+    only the methods that need no more than a prox. Under L1 alone no more weights than there are rows need be nonzero
     (Tibshirani, 2013: The lasso problem and uniqueness), and Newton sums no more of the Hessian than these need; with
-    many rows the first gradient decides (see `sparkgd.training.first_gradient`).
+    many rows the first gradient decides (see `sparkgd.training.fit`).
     """
     if not penalty.is_piecewise:
         return Choice("nesterov", "the penalty ties weights together in groups: only methods by its prox apply")
@@ -53,6 +55,21 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     if work > NEWTON_WORK:
         return Choice(quasi_newton, f"{rows} rows and {layout.size} coefs: {work:.1e} products for each Hessian")
     return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
+
+
+def named_solver(name: str, loss: Loss, penalty: Penalty) -> Choice:
+    """The solver that the user named.
+
+    Raises
+    ------
+    IncompatibleError
+        If it does not take the loss or the penalty; the message says which solvers do.
+    """
+    refusal = SOLVERS[name].refusal(loss, penalty)
+    if refusal is not None:
+        works = ", ".join(repr(known) for known in working_solvers(loss, penalty)) or "none"
+        raise IncompatibleError(f"solver={name!r} cannot be used: {refusal}. Solvers that work: {works}.")
+    return Choice(name, "named by the user")
 
 
 def _most_nonzero(penalty: Penalty, layout: CoefLayout, rows: int) -> float:

@@ -1,19 +1,22 @@
-"""The one loop of the library."""
+"""The one loop of the library: it runs plans, and nothing else runs solvers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.problems.problem import Objective
-from sparkgd.solvers.base import Ending, GradientRequest, Reply, Solver, State, Status
-from sparkgd.training.rounds import Answer, Engine, Question, run_round
-from sparkgd.training.stopping import Stopping
+from sparkgd.kernels.local_rows import Rows
+from sparkgd.questions import Answer
+from sparkgd.solvers.base import Ending, Status
+from sparkgd.training.plan import Plan, PlanState
+from sparkgd.training.rounds import Asked, run_round
+from sparkgd.training.stage import Solved
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -26,20 +29,28 @@ class Record:
     ----------
     model : int
         Position of the model among those trained together.
-    round, iteration : int
-        Rounds so far and iterations completed; a round of a line search may complete none.
+    round : int
+        Rounds so far.
+    stage : str
+        What the round was for: ``all rows``, or a stage that prepares it, whose numbers are in ``preparing``.
+    iteration : int
+        Iterations over all rows that are complete, -1 before the first point is evaluated; a round of a line search may
+        complete none.
     objective, gradient_norm, held_out_loss : float
-        At the current point; ``held_out_loss`` is nan without validation rows.
+        At the current point, of all rows; nan before the first is evaluated, and without validation rows.
     gradient_limit : float
         The gradient norm at which the fit has converged; nan where that is no test.
     seconds : float
         Duration of the round.
     max_iterations : int
         The model's limit.
+    preparing : Solved or None
+        How far a stage over few rows is that prepares the one over all.
     """
 
     model: int
     round: int
+    stage: str
     iteration: int
     objective: float
     gradient_norm: float
@@ -47,6 +58,7 @@ class Record:
     held_out_loss: float
     seconds: float
     max_iterations: int
+    preparing: Solved | None = None
 
 
 Callback: TypeAlias = Callable[[Record], object]
@@ -54,52 +66,22 @@ Callback: TypeAlias = Callable[[Record], object]
 
 
 @dataclass(frozen=True)
-class Resumption:
-    """Where another training of a model ended, for a task to go on from.
+class StageRecord:
+    """What a stage took.
 
     Attributes
     ----------
-    state : State
-        Of the same solver on a similar objective.
-    limit : float
-        Objective above which the state is dropped: the task's own starting point promises more.
-    """
-
-    state: State
-    limit: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """One model to train.
-
-    Attributes
-    ----------
-    objective : Objective
-    solver : Solver
-    stopping : Stopping
-    start : ndarray (size,)
-        Raw coef to start from.
-    weight_sum : float
-        Of the rows trained on.
     name : str
-        Of the fit, for job descriptions.
-    resumed : Resumption or None
-        Where to start instead of ``start``.
+    rounds : int
+    seconds : float
+    is_local : bool
+        Whether its rows were few, in this process.
     """
 
-    objective: Objective
-    solver: Solver[Any]
-    stopping: Stopping
-    start: Array
-    weight_sum: float
-    name: str = "fit"
-    resumed: Resumption | None = None
-
-    def gradient_at(self, point: Array, engine: Engine, what: str) -> Reply:
-        """Value and gradient at a point, by a round of its own; ``what`` describes it to whoever watches jobs."""
-        question = Question(self.objective, GradientRequest(point[None, :]), self.weight_sum)
-        return run_round(engine, [question], f"{self.name}: {what}")[0].reply
+    name: str
+    rounds: int
+    seconds: float
+    is_local: bool
 
 
 @dataclass(frozen=True)
@@ -109,230 +91,192 @@ class Outcome:
     Attributes
     ----------
     coef : ndarray (size,)
-        Raw coef of the result: the last point, or with early stopping the best on the held-out rows.
+        Raw coef of the result: the last point, or with held-out rows the best on these.
     ending : Ending
+    objective : float
+        At ``coef``.
     objectives, gradient_norms, held_out_losses : list of float
-        One entry an iteration, the first for the starting point.
+        One entry an iteration over all rows, the first for the starting point.
     seconds : list of float
-        One entry a round.
+        One entry a round over all rows.
     iterations : int
-    state : State
-        Of the solver, at its end.
-    is_resumed : bool
-        Whether it went on from the task's ``resumed``.
-    duality_gap : float
-        A proven bound of the objective above its minimum; infinite where the solver has none.
+    last : Solved
+        The last stage's state.
+    stages : list of StageRecord
+        What was done, in this order.
+    result : object
+        What the plan found.
     """
 
     coef: Array
     ending: Ending
+    objective: float
     objectives: list[float]
     gradient_norms: list[float]
     held_out_losses: list[float]
     seconds: list[float]
     iterations: int
-    state: State
-    is_resumed: bool = False
-    duality_gap: float = np.inf
+    last: Solved
+    stages: list[StageRecord]
+    result: Any
+
+    @property
+    def duality_gap(self) -> float:
+        """A proven bound of the objective above its minimum; infinite where the solver has none."""
+        return self.last.solver.duality_gap
+
+    @property
+    def local_seconds(self) -> float:
+        """Time of the stages over few rows."""
+        return sum(stage.seconds for stage in self.stages if stage.is_local)
 
 
 @dataclass(eq=False)
 class _Run:
-    """A task under way."""
+    """A plan under way, and its history."""
 
-    task: Task
-    state: State
-    coef: Array
-    is_resumed: bool = False
-    objectives: list[float] = field(default_factory=list)
-    gradient_norms: list[float] = field(default_factory=list)
-    held_out_losses: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    plan: Plan[Any]
+    all_rows: Rows
+    state: PlanState
+    rounds: list[StageRecord] = field(default_factory=list)
 
     @property
-    def is_judged(self) -> bool:
-        """Whether the loop's convergence tests do not apply."""
-        return self.task.solver.is_stochastic or self.task.solver.judges_itself
-
-    def question(self) -> Question:
-        return Question(self.task.objective, self.task.solver.ask(self.state), self.task.weight_sum)
-
-    def hear(self, answer: Answer, seconds: float) -> None:
-        """Advance by one reply; set the state's ending if the fit is over."""
-        before = self.state
-        self.state = self.task.solver.tell(before, answer.reply)
-        self.seconds.append(seconds)
-        if self._promised_too_much():
-            self._begin_at(self.task.start)
-        elif self.state.iteration > before.iteration:
-            # A stochastic solver's values are those of its batch at the point that it left.
-            self._completed_iteration(answer, before.point if self.task.solver.is_stochastic else self.state.point)
-
-    def _promised_too_much(self) -> bool:
-        """Whether the state that the run goes on from turns out to be worse than where it would have begun."""
-        resumed = self.task.resumed
-        if resumed is None or not self.is_resumed or self.objectives:
-            return False
-        return not self.task.objective.total(self.state.value, self.state.point) <= resumed.limit
-
-    def _begin_at(self, coef: Array) -> None:
-        objective, solver = self.task.objective, self.task.solver
-        self.state, self.is_resumed = solver.start(objective.point(coef)), False
-        self.coef = objective.raw_coef(self.state.point)
-
-    def _completed_iteration(self, answer: Answer, evaluated: Array) -> None:
-        state, task = self.state, self.task
-        objective = task.objective.total(state.value, state.point)
-        self.objectives.append(objective)
-        self.gradient_norms.append(state.residual)
-        before = self.held_out_losses[-1] if self.held_out_losses else np.nan
-        self.held_out_losses.append(answer.held_out_loss(evaluated, before))
-        if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
-            reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
-            self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
-            return
-        best = self._best_held_out
-        if best is None:
-            self.coef = task.objective.raw_coef(state.point)
-        elif self.held_out_losses[-1] == best:
-            self.coef = task.objective.raw_coef(evaluated)
-        if state.ending is None:
-            ending = task.stopping.check(
-                state, self.objectives, self.held_out_losses, sum(self.seconds), self.is_judged
-            )
-            self.state = replace(state, ending=ending)
-
-    def result(self) -> Array:
-        """The point to evaluate at the end of a stochastic fit."""
-        if self._best_held_out is None:
-            return self.task.solver.result(self.state)
-        return self.task.objective.point(self.coef)
-
-    def settle(self, answer: Answer, evaluated: Array) -> None:
-        """Take the true values at a stochastic solver's result."""
-        if self._best_held_out is None:
-            self.state = self.task.solver.settled(replace(self.state, point=evaluated), answer.reply)
-            self.coef = self.task.objective.raw_coef(self.state.point)
-        else:
-            self.state = Solver.settled(self.task.solver, replace(self.state, point=evaluated), answer.reply)
+    def is_over(self) -> bool:
+        return self.plan.stage(self.state) is None
 
     @property
-    def _best_held_out(self) -> float | None:
-        """Least held-out loss so far, where it decides which point is returned."""
-        known = [loss for loss in self.held_out_losses if not np.isnan(loss)]
-        return min(known) if known and self.task.stopping.patience else None
+    def solved(self) -> list[Solved]:
+        """What the stages over all rows came to, the one under way included."""
+        return [found for stage, found in self.plan.trail(self.state) if stage.is_final]
 
-    def end(self, status: Status, reason: str) -> None:
-        """End the run from outside, unless it has ended already."""
-        if self.state.ending is None:
-            self.state = replace(self.state, ending=Ending(status, reason))
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the objective is known at some point."""
+        return any(solved.objectives for solved in self.solved)
+
+    def is_local(self, asked: Asked) -> bool:
+        return asked.rows is not self.all_rows
+
+    def hear(self, asked: Asked, answer: Answer, seconds: float) -> None:
+        stage = self.plan.stage(self.state)
+        assert stage is not None
+        self.rounds.append(StageRecord(stage.name, 1, seconds, self.is_local(asked)))
+        self.state = self.plan.tell(self.state, answer)
+
+    def halt(self, status: Status, reason: str) -> None:
+        """End the run from outside, unless it has been already."""
+        if not self.is_over and self.state.halt is None:
+            self.state = self.plan.halted(self.state, Ending(status, reason, is_halt=True))
 
     def record(self, model: int) -> Record:
+        stage, state = self.plan.trail(self.state)[-1]
+        solved, last = self.solved, self.rounds[-1]
+        current = next((each for each in reversed(solved) if each.objectives), None)
         return Record(
             model=model,
-            round=len(self.seconds),
-            iteration=self.state.iteration,
-            objective=self.objectives[-1] if self.objectives else np.nan,
-            gradient_norm=self.gradient_norms[-1] if self.gradient_norms else np.nan,
-            gradient_limit=self._gradient_limit(),
-            held_out_loss=self.held_out_losses[-1] if self.held_out_losses else np.nan,
-            seconds=self.seconds[-1],
-            max_iterations=self.task.stopping.max_iterations,
+            round=len(self.rounds),
+            stage=last.name,
+            iteration=sum(max(each.iteration, 0) for each in solved) if current else -1,
+            objective=current.objectives[-1] if current else np.nan,
+            gradient_norm=current.gradient_norms[-1] if current else np.nan,
+            gradient_limit=stage.gradient_limit(state) if stage.is_final else np.nan,
+            held_out_loss=current.held_out_losses[-1] if current else np.nan,
+            seconds=last.seconds,
+            max_iterations=self.plan.max_iterations,
+            preparing=None if stage.is_final else stage.solved(state),
         )
 
-    def _gradient_limit(self) -> float:
-        if self.is_judged or not self.objectives:
-            return np.nan
-        return self.task.stopping.gradient_limit(self.objectives)
+    def description(self) -> str:
+        """The next round, for whoever watches jobs."""
+        stage = self.plan.stage(self.state)
+        assert stage is not None
+        known = [each.objectives[-1] for each in self.solved if each.objectives]
+        objective = f", objective {known[-1]:.6g}" if known else ""
+        return f"{self.plan.name}: {stage.name}, round {len(self.rounds) + 1}{objective}"
 
     def outcome(self) -> Outcome:
-        ending = self.state.ending
-        assert ending is not None
+        solved = self.solved
+        last = solved[-1]
+        assert last.ending is not None
         return Outcome(
-            self.coef, ending, self.objectives, self.gradient_norms, self.held_out_losses, self.seconds,
-            max(self.state.iteration, 0), self.state, self.is_resumed, self.state.duality_gap,
-        )  # fmt: skip
+            coef=last.coef,
+            ending=last.ending,
+            objective=last.objective,
+            objectives=[value for each in solved for value in each.objectives],
+            gradient_norms=[value for each in solved for value in each.gradient_norms],
+            held_out_losses=[value for each in solved for value in each.held_out_losses],
+            seconds=[each.seconds for each in self.rounds if not each.is_local],
+            iterations=sum(max(each.iteration, 0) for each in solved),
+            last=last,
+            stages=_by_stage(self.rounds),
+            result=self.plan.result(self.state),
+        )
+
+
+def _by_stage(rounds: Sequence[StageRecord]) -> list[StageRecord]:
+    """One record for consecutive rounds of the same stage."""
+    groups = groupby(rounds, key=lambda each: (each.name, each.is_local))
+    return [
+        StageRecord(name, len(members), sum(each.seconds for each in members), is_local)
+        for (name, is_local), members in ((key, list(group)) for key, group in groups)
+    ]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def train(
-    engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = (), keep_on_interrupt: bool = False
+    rows: Rows,
+    plans: Sequence[Plan[Any]],
+    callbacks: Sequence[Callback] = (),
+    keep_on_interrupt: bool = False,
+    max_seconds: float = np.inf,
 ) -> list[Outcome]:
-    """Train all tasks together: each round serves every task that has not ended.
+    """Run all plans together: whatever they ask of all rows at a time is one round.
 
     Parameters
     ----------
-    engine : Engine
-    tasks : sequence of Task
+    rows : Rows
+        All rows. Stages may be about others, of which a round in this process costs little.
+    plans : sequence of Plan
     callbacks : sequence of callables
         Each is called with a `Record` for every model after every round.
     keep_on_interrupt : bool
         Whether an interrupt (Ctrl-C, a notebook's stop button) ends the fits with their best points so far, once each
         has been evaluated at all, instead of being raised.
+    max_seconds : float
+        Wall-clock limit of the training, whatever stage spends it.
 
     Returns
     -------
     list of Outcome
-        In the order of the tasks.
+        In the order of the plans.
     """
-    runs = [_start(task) for task in tasks]
-    try:
-        while active := [run for run in runs if run.state.ending is None]:
-            _round(engine, runs, active, callbacks)
-    except KeyboardInterrupt:
-        if not keep_on_interrupt or not all(run.objectives for run in runs):
-            raise
-        for run in runs:
-            run.end(Status.STOPPED_EARLY, "interrupted")
-    _evaluate_stochastic(engine, [run for run in runs if run.task.solver.is_stochastic])
+    began = time.perf_counter()
+    runs = [_Run(plan, rows, plan.start()) for plan in plans]
+    while active := [run for run in runs if not run.is_over]:
+        try:
+            _round(runs, active, callbacks)
+        except KeyboardInterrupt:
+            if not keep_on_interrupt or not all(run.is_evaluated for run in runs):
+                raise
+            for run in active:
+                run.halt(Status.STOPPED_EARLY, "interrupted")
+        if time.perf_counter() - began >= max_seconds:
+            for run in active:
+                run.halt(Status.MAX_SECONDS, f"maxSeconds={max_seconds:g} passed before convergence")
     return [run.outcome() for run in runs]
 
 
-def _round(engine: Engine, runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> None:
-    """One round for the active runs, then the callbacks."""
+def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> None:
+    """One round, then the callbacks: those about few rows first, so that as many as can share one about all."""
+    asked = [(run, run.plan.ask(run.state)) for run in active]
+    asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
+    others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
     began = time.perf_counter()
-    answers = run_round(engine, [run.question() for run in active], _description(active))
+    answers = run_round([each for _, each in asked], asked[0][0].description() + others)
     seconds = time.perf_counter() - began
-    for run, answer in zip(active, answers, strict=True):
-        run.hear(answer, seconds)
+    for (run, each), answer in zip(asked, answers, strict=True):
+        run.hear(each, answer, seconds)
         record = run.record(runs.index(run))
         wishes = [callback(record) for callback in callbacks]
         if any(wishes):
-            run.end(Status.STOPPED_EARLY, "a callback asked to stop")
-
-
-def _start(task: Task) -> _Run:
-    if task.resumed is None:
-        state = task.solver.start(task.objective.point(task.start))
-    else:
-        state = task.solver.restart(task.resumed.state)
-    if state.iteration >= task.stopping.max_iterations:  # of a stochastic solver, whose first round is a step
-        state = replace(state, ending=task.stopping.check(state, [], [], 0.0, True))
-    return _Run(task, state, task.objective.raw_coef(state.point), task.resumed is not None)
-
-
-def _description(active: Sequence[_Run]) -> str:
-    run = active[0]
-    objective = f", objective {run.objectives[-1]:.6g}" if run.objectives else ""
-    others = f" (and {len(active) - 1} more models)" if len(active) > 1 else ""
-    return f"{run.task.name}: round {len(run.seconds) + 1}{objective}{others}"
-
-
-def _evaluate_stochastic(engine: Engine, runs: Sequence[_Run]) -> None:
-    """A stochastic solver only ever saw batches: one full round gives the true objective of its result."""
-    finished = [run for run in runs if run.state.ending and run.state.ending.status is not Status.DIVERGED]
-    if not finished:
-        return
-    began = time.perf_counter()
-    points = [run.result() for run in finished]
-    questions = [
-        Question(run.task.objective, GradientRequest(point[None, :]), run.task.weight_sum)
-        for run, point in zip(finished, points, strict=True)
-    ]
-    answers = run_round(engine, questions, f"{finished[0].task.name}: final evaluation")
-    for run, point, answer in zip(finished, points, answers, strict=True):
-        run.settle(answer, point)
-        run.objectives.append(run.task.objective.total(run.state.value, run.state.point))
-        run.gradient_norms.append(run.state.residual)
-        run.held_out_losses.append(answer.held_out_loss(point))
-        run.seconds.append(time.perf_counter() - began)
+            run.halt(Status.STOPPED_EARLY, "a callback asked to stop")

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import Block
-from sparkgd.kernels.hessian import FixedHessian
-from sparkgd.problems.problem import Objective
+from sparkgd.problems.problem import Problem
+from sparkgd.questions.product import FixedHessian, products_of
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -44,16 +44,16 @@ class SampledHessian:
 
     Parameters
     ----------
-    objective : Objective
+    problem : Problem
     blocks : sequence of Block
         The sample.
     point : ndarray (n,)
     """
 
-    def __init__(self, objective: Objective, blocks: Sequence[Block], point: Array) -> None:
-        self._objective = objective
-        coef = objective.coordinates.to_raw(point)
-        self._sums = FixedHessian(objective.loss, objective.layout, coef, blocks, objective.held_out)
+    def __init__(self, problem: Problem, blocks: Sequence[Block], point: Array) -> None:
+        self._problem = problem
+        coef = problem.coordinates.to_raw(point)
+        self._sums = FixedHessian(problem.loss, problem.layout, coef, blocks, problem.held_out)
 
     def solve(self, vector: Array) -> Array:
         """Conjugate gradients from zero for ``(H_S(u) + 0.003 I) x = vector``, of shape (n,).
@@ -78,8 +78,8 @@ class SampledHessian:
 
     def product(self, vector: Array) -> Array:
         """``(H_S(u) + 0.003 I) vector``, of shape (n,)."""
-        sums = self._sums.product(self._objective.coordinates.to_raw(vector))
-        product = self._objective.products(vector[None, :], sums[None, :], self._sums.weight)[0]
+        sums = self._sums.product(self._problem.coordinates.to_raw(vector))
+        product = products_of(self._problem, vector[None, :], sums[None, :], self._sums.weight)[0]
         return np.asarray(product + DAMPING * vector)
 
 
@@ -87,21 +87,21 @@ class SampledHessian:
 class SampledMetric:
     """The Hessian of a sample as the metric of L-BFGS."""
 
-    objective: Objective
+    problem: Problem
     blocks: Sequence[Block]
 
     def at(self, point: Array) -> SampledHessian:
         """The model at a point."""
-        return SampledHessian(self.objective, self.blocks, point)
+        return SampledHessian(self.problem, self.blocks, point)
 
 
-def metric_of(objective: Objective, sample: Sequence[Block]) -> SampledMetric | None:
+def metric_of(problem: Problem, sample: Sequence[Block]) -> SampledMetric | None:
     """The metric by a sample; None where there is none, or where it does not pay.
 
     Under L1 the pairs and the steps of L-BFGS keep to the linear pieces of the penalty, which the metric does not know:
     steps end early there, and more of them are needed than without.
     """
-    loss, rows = objective.loss, sum(block.rows for block in sample)
+    loss, rows = problem.loss, sum(block.rows for block in sample)
     is_cheap = rows * loss.num_outputs**2 <= MOST_CURVATURES
-    is_known = loss.has_curvature and objective.penalty_on_coef.is_smooth
-    return SampledMetric(objective, sample) if is_known and is_cheap else None
+    is_known = loss.has_curvature and problem.penalty_on_coef.is_smooth
+    return SampledMetric(problem, sample) if is_known and is_cheap else None

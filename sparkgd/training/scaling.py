@@ -11,13 +11,17 @@ from scipy import linalg
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import InvalidParamError
-from sparkgd.kernels.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.local_rows import Rows
 from sparkgd.penalties import Penalty
 from sparkgd.problems.coordinates import Coordinates, Diagonal, Rotated
+from sparkgd.problems.problem import Problem
+from sparkgd.questions import GramQuestion
 from sparkgd.solvers.registry import Scaling
-from sparkgd.training.rounds import Engine
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.training.plan import Stages
+from sparkgd.training.rounds import Asked
+from sparkgd.training.settings import FitSettings
+from sparkgd.training.stage import Inquiry
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -29,7 +33,7 @@ CONSTANT = 1e-13
 
 
 @dataclass(frozen=True)
-class Space:
+class Scaled:
     """Coordinates, with upper bounds of the largest eigenvalue of the Hessian and of one typical row's Hessian."""
 
     coordinates: Coordinates
@@ -37,38 +41,36 @@ class Space:
     row_curvature: float
 
 
-def space_of(
-    spec: TrainingSpec,
-    scaling: Scaling,
-    layout: CoefLayout,
-    penalty: Penalty,
-    statistics: Statistics,
-    engine: Engine,
-) -> Space:
-    """Coordinates in which a solver with such needs of scaling sees a well-conditioned problem; a round at most."""
+def scaled(
+    settings: FitSettings, scaling: Scaling, layout: CoefLayout, penalty: Penalty, statistics: Statistics, rows: Rows
+) -> Stages[Scaled]:
+    """Coordinates in which a solver with such needs of scaling sees a well-conditioned problem.
+
+    They may take one question, for the Gram matrix of the ``rows``.
+    """
     columns = layout.num_features
     if scaling is Scaling.STEP:
-        return Space(_step_coordinates(spec, layout, penalty, statistics), 1.0, columns + 1.0)
-    diagonal, curvature, l2 = _preconditioner(spec, layout, penalty, statistics)
+        return Scaled(_step_coordinates(settings, layout, penalty, statistics), 1.0, columns + 1.0)
+    diagonal, curvature, l2 = _preconditioner(settings, layout, penalty, statistics)
     if scaling is Scaling.ROWS:
         diagonal = _for_single_rows(diagonal, curvature, l2, statistics)
     # The scale is made for the typical curvature; the bounds below must hold for the largest.
-    excess = (spec.loss.curvature_bound or curvature) / curvature
-    is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
-    if columns > GRAM_COLUMNS or not _wants_gram(spec, scaling, is_smooth):
-        return Space(diagonal, excess * (np.count_nonzero(diagonal.scale) + 1.0), excess * (columns + 1.0))
-    gram = engine.round([GramKernel(diagonal.center, diagonal.scale, spec.held_out)], f"{spec.name}: Gram matrix")
-    assert gram[0].hessian is not None
-    model = curvature * gram[0].hessian / statistics.weight + np.diag(l2 * diagonal.scale**2)
+    excess = (settings.loss.curvature_bound or curvature) / curvature
+    is_smooth = penalty.is_smooth and settings.intercept_penalty.is_smooth
+    if columns > GRAM_COLUMNS or not _wants_gram(settings, scaling, is_smooth):
+        return Scaled(diagonal, excess * (np.count_nonzero(diagonal.scale) + 1.0), excess * (columns + 1.0))
+    problem = Problem(settings.loss, layout, penalty, diagonal, settings.held_out)
+    gram = yield Inquiry("Gram matrix", Asked(problem, GramQuestion(diagonal.center, diagonal.scale), rows))
+    model = curvature * gram / statistics.weight + np.diag(l2 * diagonal.scale**2)
     if scaling is Scaling.FULL and is_smooth:
-        return Space(Rotated(diagonal, _factor(model)), excess, excess * (columns + 1.0))
+        return Scaled(Rotated(diagonal, _factor(model)), excess, excess * (columns + 1.0))
     largest = float(linalg.eigvalsh(model, subset_by_index=[columns - 1, columns - 1])[0])
-    return Space(diagonal, excess * max(largest, 1.0), excess * (columns + 1.0))
+    return Scaled(diagonal, excess * max(largest, 1.0), excess * (columns + 1.0))
 
 
-def _wants_gram(spec: TrainingSpec, scaling: Scaling, is_smooth: bool) -> bool:
+def _wants_gram(settings: FitSettings, scaling: Scaling, is_smooth: bool) -> bool:
     """Full scaling needs the Gram matrix; a gradient method with an automatic step needs its largest eigenvalue."""
-    return (scaling is Scaling.FULL and is_smooth) or spec.solver.name in ("gd", "sgd")
+    return (scaling is Scaling.FULL and is_smooth) or settings.solver.name in ("gd", "sgd")
 
 
 def _factor(model: Array) -> Array:
@@ -77,26 +79,26 @@ def _factor(model: Array) -> Array:
     return np.asarray(linalg.cholesky(model + floor * np.eye(len(model)), check_finite=False))
 
 
-def _step_coordinates(spec: TrainingSpec, layout: CoefLayout, penalty: Penalty, statistics: Statistics) -> Diagonal:
+def _step_coordinates(settings: FitSettings, layout: CoefLayout, penalty: Penalty, statistics: Statistics) -> Diagonal:
     """The space in which a user means a step size: standardised columns, or the raw ones."""
     scale = np.ones(layout.num_features)
-    if spec.standardize:
+    if settings.standardize:
         scale = _inverse(statistics.deviation(), _constant(statistics))
-    center = statistics.mean if spec.standardize and spec.is_centred else np.zeros(layout.num_features)
+    center = statistics.mean if settings.standardize and settings.is_centred else np.zeros(layout.num_features)
     return Diagonal(layout, center, _allowed(penalty, scale, layout))
 
 
 def _preconditioner(
-    spec: TrainingSpec, layout: CoefLayout, penalty: Penalty, statistics: Statistics
+    settings: FitSettings, layout: CoefLayout, penalty: Penalty, statistics: Statistics
 ) -> tuple[Diagonal, float, Array]:
     """``scale_j = 1 / sqrt(c sigma_j^2 + l2_j)``: the loss's curvature c and the penalty's both count."""
-    curvature = spec.loss.typical_curvature(statistics.label)
+    curvature = settings.loss.typical_curvature(statistics.label)
     outputs, columns = layout.num_linear, layout.num_features
     l2 = penalty.smooth_curvature(outputs * columns).reshape(outputs, columns).mean(axis=0)
     moment = statistics.deviation(ddof=0) ** 2
-    if not spec.is_centred:
+    if not settings.is_centred:
         moment = moment + statistics.mean**2
-    center = statistics.mean if spec.is_centred else np.zeros(columns)
+    center = statistics.mean if settings.is_centred else np.zeros(columns)
     scale = _inverse(np.sqrt(curvature * moment + l2), _constant(statistics))
     return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
 
@@ -127,14 +129,14 @@ def row_length(coordinates: Coordinates, statistics: Statistics) -> float:
     return float(_moments(coordinates, statistics) @ coordinates.scale**2 + intercept)
 
 
-def ridge_of(spec: TrainingSpec, penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> Diagonal | None:
+def ridge_of(settings: FitSettings, penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> Diagonal | None:
     """Coordinates u in which the penalty is ``|u|^2 / 2``; None where it is not L2 alone, of every column."""
     l2 = penalty.smooth_curvature(layout.num_weights).reshape(layout.num_linear, layout.num_features)
     constant = _constant(statistics)
-    is_smooth = penalty.is_smooth and spec.intercept_penalty.is_smooth
+    is_smooth = penalty.is_smooth and settings.intercept_penalty.is_smooth
     if not (is_smooth and np.all(l2 == l2[0]) and np.all((l2[0] > 0.0) | constant)):
         return None
-    center = statistics.mean if spec.is_centred else np.zeros(layout.num_features)
+    center = statistics.mean if settings.is_centred else np.zeros(layout.num_features)
     return Diagonal(layout, center, _inverse(np.sqrt(l2[0]), constant))
 
 

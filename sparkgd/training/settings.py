@@ -19,7 +19,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
+class FitSettings:
     """One model as the user asked for it, in NumPy's spelling.
 
     Attributes

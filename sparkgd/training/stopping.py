@@ -39,19 +39,16 @@ class Stopping:
     ----------
     max_iterations : int
     tol : float
-    max_seconds : float
-        Wall-clock limit of the rounds; infinite for none.
     patience : int
         End when the held-out loss has not improved for so many iterations; 0 never does.
     """
 
     max_iterations: int
     tol: float
-    max_seconds: float = np.inf
     patience: int = 0
 
     def check(
-        self, state: State, objectives: Sequence[float], held_out: Sequence[float], seconds: float, judged: bool
+        self, state: State, objectives: Sequence[float], held_out: Sequence[float], judged: bool
     ) -> Ending | None:
         """The ending that applies after an iteration, if any; ``judged`` if no convergence test is wanted.
 
@@ -65,8 +62,6 @@ class Stopping:
             return Ending(Status.STOPPED_EARLY, reason)
         if state.iteration >= self.max_iterations:
             return Ending(Status.MAX_ITERATIONS, f"maxIter={self.max_iterations} reached before convergence")
-        if seconds >= self.max_seconds:
-            return Ending(Status.MAX_SECONDS, f"maxSeconds={self.max_seconds:g} passed before convergence")
         return None
 
     def gradient_limit(self, objectives: Sequence[float]) -> float:

@@ -18,8 +18,8 @@ from sparkgd.data.fingerprint import Fingerprint
 from sparkgd.data.writer import pack
 from sparkgd.kernels import Block, features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import GramKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, random_block

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from sparkgd.data.blockfile import BlockHandle, block_of
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 

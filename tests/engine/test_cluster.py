@@ -22,11 +22,11 @@ from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.partial import Work
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
-from sparkgd.kernels.condense import CondenseKernel
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import GramKernel
+from sparkgd.questions.condense import CondenseKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import GramKernel
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.local import Frame
+from sparkgd.questions.epochs import Frame
 from sparkgd.losses import HingeLoss, LogisticLoss
 from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status

@@ -14,7 +14,7 @@ import numpy as np
 from sparkgd.engine.partial import Work
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import DenseFeatures
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 

@@ -11,10 +11,10 @@ import pytest
 
 from sparkgd.data.statistics import statistics_of
 from sparkgd.kernels import Block, Sums
-from sparkgd.kernels.dual import DualKernel
+from sparkgd.questions.certificate import DualKernel
 from sparkgd.kernels.features import WideFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import HessianKernel, ProductKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Entries
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, SquaredLoss
 from sparkgd.penalties import NoPenalty

@@ -11,8 +11,8 @@ from sparkgd.data.statistics import Group, statistics_of
 from sparkgd.data.writer import pack
 from sparkgd.kernels import Block, Kernel
 from sparkgd.kernels.features import DenseFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import HessianKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import SquaredLoss
 from sparkgd.reductions.moments import Moments, MomentsWithin, sigma_bytes

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.kernels.local import EpochKernel
+from sparkgd.questions.epochs import EpochKernel
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss
-from sparkgd.solvers.base import GradientRequest, Reply, Status
+from sparkgd.solvers.base import GradientQuestion, Reply, Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.schedules import Constant, Cosine, Exponential, OnPlateau
 from sparkgd.solvers.sgd import BernoulliBatches, StochasticGradientDescent
@@ -35,7 +35,7 @@ def iterates(update: Update, count: int = 30, **changes):
     solver = replace(StochasticGradientDescent(BernoulliBatches(0, 1.0), Constant(STEP), update), **changes)
     state, points = solver.start(START), []
     for step in range(1, count + 1):
-        assert isinstance(solver.ask(state), GradientRequest)
+        assert isinstance(solver.ask(state), GradientQuestion)
         value = 0.5 * float(state.point @ (CURVATURE * state.point))
         state = solver.tell(state, Reply(np.array([value]), gradient_at(state.point, step)[None, :]))
         points.append(state.point)

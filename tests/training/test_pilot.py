@@ -16,7 +16,7 @@ from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
 from sparkgd.reductions.sample import sample_of
 from sparkgd.solvers import registry
-from sparkgd.solvers.base import HessianRequest, Status
+from sparkgd.solvers.base import HessianQuestion, Status
 from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.few_rows import FewRows
@@ -80,7 +80,7 @@ def test_a_hessian_of_all_rows_takes_the_place_of_the_samples_where_it_is_cheap(
     ask = Newton.ask
     monkeypatch.setattr(Newton, "ask", lambda self, state: asked.append(ask(self, state)) or asked[-1])
     assert train(engine, [task])[0].ending.status is Status.CONVERGED
-    assert [isinstance(request, HessianRequest) for request in asked] == [is_cheap] + (len(asked) - 1) * [False]
+    assert [isinstance(request, HessianQuestion) for request in asked] == [is_cheap] + (len(asked) - 1) * [False]
 
 
 def test_the_choice_says_that_there_was_a_pilot():

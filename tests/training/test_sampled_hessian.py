@@ -12,7 +12,7 @@ from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
-from sparkgd.kernels.hessian import FixedHessian
+from sparkgd.questions.hessian import FixedHessian
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import InverseGaussianLoss, LogisticLoss, MultinomialLoss, PoissonLoss, SquaredLoss
 from sparkgd.losses.base import Loss
@@ -20,7 +20,7 @@ from sparkgd.penalties import ElasticNet
 from sparkgd.problems.coordinates import Diagonal
 from sparkgd.problems.problem import Objective
 from sparkgd.reductions.sample import sample_of
-from sparkgd.solvers.base import HessianRequest, Status
+from sparkgd.solvers.base import HessianQuestion, Status
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training import sampled_hessian
 from sparkgd.training.auto import NEWTON_SIZE
@@ -74,7 +74,7 @@ def test_a_system_is_solved_as_accurately_as_it_says(name, held_out):
     loss = LOSSES[name]
     objective, blocks = objective_of(loss, held_out=held_out), [rows_for(loss)]
     point = point_of(objective)
-    hessian = run_round(DriverEngine(blocks), [Question(objective, HessianRequest(point), np.nan)])[0].reply.hessian
+    hessian = run_round(DriverEngine(blocks), [Question(objective, HessianQuestion(point), np.nan)])[0].reply.hessian
     damped = hessian + DAMPING * np.eye(len(point))
     for vector in np.random.default_rng(3).standard_normal((5, len(point))):
         sampled = SampledHessian(objective, blocks, point)
@@ -88,7 +88,7 @@ def test_where_the_loss_is_not_convex_the_solution_still_leads_along_the_vector(
     objective, block = objective_of(loss), rows_for(loss)
     blocks = [replace(block, label=block.label + 1.0)]
     point = objective.point(np.append(np.zeros(COLUMNS), 2.0))  # beyond log 2y the curvature is negative
-    hessian = run_round(DriverEngine(blocks), [Question(objective, HessianRequest(point), np.nan)])[0].reply.hessian
+    hessian = run_round(DriverEngine(blocks), [Question(objective, HessianQuestion(point), np.nan)])[0].reply.hessian
     values, vectors = np.linalg.eigh(hessian)
     assert values[0] < -DAMPING
     for vector in [*vectors.T, *np.random.default_rng(3).standard_normal((5, len(point)))]:

@@ -16,7 +16,7 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
 from sparkgd.penalties import ElasticNet, NoPenalty, Penalty, elastic_net
-from sparkgd.solvers.base import CertificateRequest, CompoundRequest, State, Status
+from sparkgd.solvers.base import CertificateQuestion, CompoundQuestion, State, Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
 from sparkgd.training.loop import Outcome, train
 from sparkgd.training.plan import prepare
@@ -59,7 +59,7 @@ def test_every_bound_is_below_every_objective(loss, penalty, fit_intercept, widt
     spec = TrainingSpec(loss, lambda s, k: penalty, fit_intercept, False, SolverSettings(), Stopping(10, 1e-6))
     task = prepare(spec, statistics, 90, DriverEngine(blocks)).task
     points = random.normal(size=(20, COLUMNS + int(fit_intercept))) * random.choice([0.0, 0.1, 1.0, 5.0], (20, 1))
-    request = CompoundRequest((CertificateRequest(points, width),))
+    request = CompoundQuestion((CertificateQuestion(points, width),))
     question = Question(task.objective, request, task.weight_sum)
     found = run_round(DriverEngine(blocks), [question])[0].reply.parts[0].certificate
     assert np.all(np.isfinite(found.bounds))

@@ -115,6 +115,33 @@ def intercept_penalty(instance: Params, outputs: int) -> Penalty:
     return _bounded(instance, "OnIntercepts", NoPenalty(), (outputs,))
 
 
+def penalty_kind(instance: Params) -> Penalty:
+    """The penalty of a single column of deviation 1: of the kind that the params ask for, whatever the columns.
+
+    Raises
+    ------
+    IncompatibleError
+        If groups and another penalty are given together.
+    """
+    if value_or_none(instance, "penaltyGroups") is not None:
+        _check_groups(instance)
+        return GroupLasso(np.zeros(1, dtype=np.intp), np.full(1, instance.getOrDefault("regParam")), np.ones(1))
+    mix = value_or_none(instance, "elasticNetParam") or 0.0
+    strength = instance.getOrDefault("regParam") * max(value_or_none(instance, "penaltyWeights") or [1.0])
+    penalty = ElasticNet(np.full(1, strength * mix), np.full(1, strength * (1.0 - mix)))
+    return _walled(instance, "OnCoefficients", penalty)
+
+
+def intercept_penalty_kind(instance: Params) -> Penalty:
+    """Bounds on one intercept, where there are any."""
+    return _walled(instance, "OnIntercepts", NoPenalty())
+
+
+def _walled(instance: Params, suffix: str, penalty: Penalty) -> Penalty:
+    is_bounded = any(value_or_none(instance, f"{side}Bounds{suffix}") is not None for side in ("lower", "upper"))
+    return Bounded(np.full(1, -np.inf), np.full(1, np.inf), penalty) if is_bounded else penalty
+
+
 def centred(instance: Params, weights: Array, intercepts: Array) -> tuple[Array, Array]:
     """Multinomial weights (K, p) and intercepts (K,) with the mean 0 over the classes wherever the penalty allows.
 
@@ -160,12 +187,16 @@ def _bounds(instance: Params, name: str, shape: tuple[int, ...]) -> Array | None
     return bounds.reshape(-1)
 
 
-def _group_lasso(instance: Params, groups: npt.NDArray[np.intp], scale: Array, outputs: int) -> Penalty:
+def _check_groups(instance: Params) -> None:
     others = ("penaltyWeights", "lowerBoundsOnCoefficients", "upperBoundsOnCoefficients")
     if instance.getOrDefault("elasticNetParam") != 1.0 or any(instance.isDefined(name) for name in others):
         raise IncompatibleError(
             "penaltyGroups goes with elasticNetParam=1.0, and without penaltyWeights and bounds on coefficients"
         )
+
+
+def _group_lasso(instance: Params, groups: npt.NDArray[np.intp], scale: Array, outputs: int) -> Penalty:
+    _check_groups(instance)
     if len(groups) != len(scale):
         raise InvalidParamError(f"penaltyGroups has {len(groups)} entries, but there are {len(scale)} features")
     if groups.min() < -1:

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels.block import Block
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.sums import Sums
+from sparkgd.kernels.scan import Scan
 from sparkgd.losses.base import Loss
+from sparkgd.questions.base import PointsQuestion, Reply
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
 
 Array = npt.NDArray[np.float64]
 
 
 class Sample(Protocol):
-    """Rule that picks the rows of a mini-batch, the same on every run of the task."""
+    """Rule that picks the rows of a mini-batch, the same on every run of the task (see `sparkgd.solvers.sampling`)."""
 
     def rows(self, first_row: int, count: int) -> npt.NDArray[np.intp]:
         """Positions, within a block of ``count`` rows starting at row ``first_row``, of the rows in the batch."""
         ...
 
+    def expected_weight(self, weight_sum: float) -> float:
+        """Mean of a batch's weight where all rows together weigh ``weight_sum``."""
+        ...
 
-def add_offset(raw: Array, chunk: Block, layout: CoefLayout) -> None:
-    """Add the rows' offsets to raw predictions (rows, m * K), in place; scalar outputs have none."""
-    if chunk.offset is not None:
-        linear = raw.reshape(chunk.rows, -1, layout.num_outputs)[:, :, : layout.num_linear]
-        linear += chunk.offset[:, None, None]
+
+@dataclass(frozen=True)
+class GradientQuestion(PointsQuestion):
+    """Value and gradient of f at each row of ``points`` (m, n), over all rows or a sample of them."""
+
+    points: Array
+    sample: Sample | None = None
+
+    @property
+    def evaluated(self) -> Array:
+        return self.points
+
+    def shared_key(self, problem: Problem) -> Hashable:
+        return type(self), problem.loss, problem.layout, self.sample
+
+    def kernel_at(self, problem: Problem, coefs: Array, held_out: npt.NDArray[np.int16] | None) -> Kernel:
+        return GradientKernel(problem.loss, problem.layout, coefs, held_out, self.sample)
+
+    def reply(self, problem: Problem, sums: Sums) -> Reply:
+        assert sums.weight is not None
+        # A mini-batch is divided by its expected weight, so that its gradient is unbiased whatever the weights.
+        weight = sums.weight if self.sample is None else self.sample.expected_weight(problem.weight_sum)
+        return reply_at(problem, self.points, sums, weight)
+
+
+def reply_at(problem: Problem, points: Array, sums: Sums, weight_sum: Array | float) -> Reply:
+    """Values and gradients at ``points``; ``weight_sum`` is the (expected) weight of the rows summed."""
+    assert sums.value is not None and sums.gradient is not None
+    weight = np.broadcast_to(weight_sum, sums.value.shape)
+    coefs = problem.coordinates.to_raw(points)
+    penalty = problem.penalty_on_coef
+    values = sums.value / weight + np.array([penalty.smooth_value(c) for c in coefs])
+    gradients = sums.gradient / weight[:, None] + np.array([penalty.smooth_gradient(c) for c in coefs])
+    return Reply(values, problem.coordinates.pull(gradients))
 
 
 @dataclass(frozen=True)
@@ -69,57 +106,13 @@ class GradientKernel:
             scan.add(chunk)
         return scan.sums()
 
+    @property
+    def answer_size(self) -> AnswerSize:
+        return AnswerSize(by_coef=len(self.points) * self.layout.size)
+
     def scan(self) -> GradientScan:
         """What accumulates the sums, chunk by chunk."""
         return _OneOutput(self) if self.layout.num_outputs == 1 else _ManyOutputs(self)
-
-
-class PointsKernel(Protocol):
-    """What a kernel over m points has."""
-
-    @property
-    def loss(self) -> Loss: ...
-    @property
-    def layout(self) -> CoefLayout: ...
-    @property
-    def points(self) -> Array: ...
-    @property
-    def held_out(self) -> npt.NDArray[np.int16] | None: ...
-
-
-class Scan(ABC):
-    """Raw predictions, row weights and loss sums of m points; subclasses add what else they sum."""
-
-    def __init__(self, kernel: PointsKernel) -> None:
-        self.loss, self.layout = kernel.loss, kernel.layout
-        self.held_out = kernel.held_out
-        self.count = len(kernel.points)
-        layout = self.layout
-        self.weights = np.ascontiguousarray(
-            layout.weights(kernel.points).reshape(self.count * layout.num_outputs, layout.num_features).T
-        )
-        self.intercepts = layout.intercepts(kernel.points).reshape(-1)
-        self.value = np.zeros(self.count)
-        self.weight = np.zeros(self.count)
-        self.held_out_value = np.zeros(self.count)
-        self.held_out_weight = np.zeros(self.count)
-
-    def raw_prediction(self, chunk: Block) -> Array:
-        raw = chunk.features.dot(self.weights)
-        raw += self.intercepts
-        add_offset(raw, chunk, self.layout)
-        return raw
-
-    def row_weights(self, chunk: Block, value: Array) -> Array:
-        """Weights of shape (rows, m) for training; adds the held-out sums on the way."""
-        weight = chunk.weight[:, None]
-        if self.held_out is None or chunk.fold is None:
-            return weight
-        held = chunk.fold[:, None] == self.held_out
-        aside = np.where(held, weight, 0.0)
-        self.held_out_value += np.einsum("rm,rm->m", aside, value)
-        self.held_out_weight += aside.sum(axis=0)
-        return np.where(held, 0.0, weight)
 
 
 class GradientScan(Scan):

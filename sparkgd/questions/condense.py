@@ -9,18 +9,23 @@ rows of all others, the objective is exact near the point of condensing and a lo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels.block import Block
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.features import DenseFeatures
-from sparkgd.kernels.gradient import add_offset
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.local import Frame
-from sparkgd.kernels.rows import as_columns, squared_lengths
-from sparkgd.kernels.sums import Entries, Sums
+from sparkgd.kernels.scan import add_offset
+from sparkgd.kernels.sums import Entries
 from sparkgd.losses.base import PIECES, Loss
+from sparkgd.questions.base import KernelQuestion
+from sparkgd.questions.epochs import Frame, frame_of
+from sparkgd.questions.rows import as_columns, squared_lengths
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
 
 Array = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.int16]
@@ -31,6 +36,32 @@ PATHS = 31
 
 EAGER = 1e-9
 """Factor of the distance to a kink for a row that was seen beyond it."""
+
+
+@dataclass(frozen=True)
+class CondenseQuestion(KernelQuestion):
+    """The rows condensed at ``points`` (m, n), as one dense block.
+
+    Attributes
+    ----------
+    points : ndarray (m, n)
+        In solver coordinates, which are diagonal.
+    kept, rows : int
+        Rows to keep, of how many in all blocks.
+    """
+
+    points: Array
+    kept: int
+    rows: int
+
+    def kernel(self, problem: Problem) -> Kernel:
+        coefs = problem.coordinates.to_raw(self.points)
+        return CondenseKernel(
+            problem.loss, problem.layout, coefs, frame_of(problem), self.kept, self.rows, problem.held_out
+        )
+
+    def reply(self, problem: Problem, sums: Sums) -> Block:
+        return condensed(sums)
 
 
 @dataclass(frozen=True)
@@ -81,6 +112,11 @@ class CondenseKernel:
         return Sums(
             rows=np.concatenate(kept, axis=1), entries=Entries(np.arange(first, stop), self.kept), groups=groups
         )
+
+    @property
+    def answer_size(self) -> AnswerSize:
+        numbers = self.layout.num_features + 3
+        return AnswerSize(whole=PIECES * PIECES * PATHS * numbers, dealt=self.kept * numbers)
 
     def _seen(self, chunk: Block) -> tuple[Groups, Array]:
         """Each row's group, and how unlikely it is to leave it."""

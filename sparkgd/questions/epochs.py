@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.kernels.block import Block
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.sums import Sums
 from sparkgd.losses.base import Loss
+from sparkgd.questions.base import KernelQuestion, Reply
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -33,6 +36,79 @@ DELAY = 0.5
 
 PROXIMAL_DELAY = 2.0
 """The same where L2 is a proximal step, which cannot overshoot, at the foldings."""
+
+
+@dataclass(frozen=True)
+class EpochQuestion(KernelQuestion):
+    """Local epochs: stochastic steps over the rows of each partition, all from ``point`` (n,).
+
+    Steps are taken in the problem's coordinates, which are diagonal; the kernel's are raw, centred ones.
+
+    Attributes
+    ----------
+    point : ndarray (n,)
+    first_step, last_step : float
+        Step sizes fall geometrically from one to the other within an epoch.
+    epochs : int
+        How often each partition goes over its rows.
+    seed, round : int
+        They decide the order of the rows.
+    damping : float
+        Typical curvature of the loss: rows with large features take smaller steps.
+    anchor_gradient : ndarray (n,) or None
+        Gradient of f at ``point``, for variance reduction.
+    """
+
+    point: Array
+    first_step: float
+    last_step: float
+    epochs: int = 1
+    seed: int = 0
+    round: int = 0
+    damping: float = 1.0
+    anchor_gradient: Array | None = None
+
+    @property
+    def evaluated(self) -> Array:
+        return self.point[None, :]
+
+    def kernel(self, problem: Problem) -> Kernel:
+        layout = problem.layout
+        steps = Steps(
+            self.first_step, self.last_step, self.epochs, damping=self.damping, seed=self.seed, round=self.round
+        )
+        return EpochKernel(
+            problem.loss,
+            layout,
+            problem.coordinates.to_raw(self.point),
+            frame_of(problem),
+            steps,
+            problem.penalty.smooth_curvature(layout.num_weights).reshape(layout.num_outputs, layout.num_features),
+            self._centred_loss_gradient(problem),
+            problem.held_out,
+        )
+
+    def reply(self, problem: Problem, sums: Sums) -> Reply:
+        """Entry by entry the mean move, weighted by information."""
+        assert sums.move is not None and sums.information is not None
+        known, factor = np.where(sums.information > 0.0, sums.information, 1.0), problem.coordinates.diagonal().factor
+        move = sums.move / known / np.where(factor > 0.0, factor, 1.0)
+        return Reply(np.empty(0), np.empty((0, 0)), local_point=self.point + move)
+
+    def _centred_loss_gradient(self, problem: Problem) -> Array | None:
+        """Gradient of the mean loss in raw weights of centred columns, from that of f in solver coordinates."""
+        if self.anchor_gradient is None:
+            return None
+        diagonal = problem.coordinates.diagonal()
+        penalty = problem.penalty_on_coef.smooth_gradient(diagonal.to_raw(self.point))
+        gradient = self.anchor_gradient - diagonal.pull(penalty)
+        return np.asarray(gradient / np.where(diagonal.factor > 0.0, diagonal.factor, 1.0))
+
+
+def frame_of(problem: Problem) -> Frame:
+    """The problem's (diagonal) coordinates as kernels take them."""
+    diagonal = problem.coordinates.diagonal()
+    return Frame(diagonal.center, diagonal.scale, diagonal.intercept_scale if problem.layout.fit_intercept else 0.0)
 
 
 @dataclass(frozen=True)
@@ -130,6 +206,10 @@ class EpochKernel:
         centred_move = intercepts - start_intercepts + self.frame.center @ move
         information = self._information(squares, float(weight.sum()))
         return Sums(move=information * self.layout.pack(move.T, centred_move), information=information)
+
+    @property
+    def answer_size(self) -> AnswerSize:
+        return AnswerSize(by_coef=2 * self.layout.size)
 
     def _measured(self, block: Block, weight: Array) -> tuple[Array, Array]:
         """What epochs need of each row, and the weighted sum of squares of each column."""

@@ -2,18 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels.block import Block
-from sparkgd.kernels.gradient import Scan
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.sums import Sums
+from sparkgd.kernels.scan import Scan
 from sparkgd.losses.base import Loss
+from sparkgd.questions.base import Certificate, PointsQuestion, Reply
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CertificateQuestion(PointsQuestion):
+    """A `Certificate` for each row of ``points`` (m, n), dual variables from the loss smoothed to ``width``.
+
+    Scaling the dual variables of a side by t in [0, 1] keeps them feasible, since conjugates of losses whose least
+    value is zero have ``l*(t a) <= t l*(a)``. With dual slope g and height h the bound is ``h - g . w - penalty*(-g)``
+    (Fenchel's duality theorem; Rockafellar, 1970, section 31).
+    """
+
+    points: Array
+    width: float
+
+    @property
+    def evaluated(self) -> Array:
+        return self.points
+
+    def shared_key(self, problem: Problem) -> Hashable:
+        return type(self), problem.loss, problem.layout, self.width
+
+    def kernel_at(self, problem: Problem, coefs: Array, held_out: npt.NDArray[np.int16] | None) -> Kernel:
+        return DualKernel(problem.loss, problem.loss.smoothed(self.width), problem.layout, coefs, held_out)
+
+    def reply(self, problem: Problem, sums: Sums) -> Reply:
+        assert sums.value is not None and sums.weight is not None
+        assert sums.dual_height is not None and sums.dual_slope is not None
+        losses, heights = sums.value / sums.weight, sums.dual_height / sums.weight[:, None]
+        slopes = sums.dual_slope / sums.weight[:, None, None]
+        layout = problem.layout
+        kept = _feasible_share(layout.intercepts(slopes)[..., 0])
+        slope = layout.weights(np.einsum("ms,msn->mn", kept, slopes)).reshape(len(self.points), -1)
+        slope[:, problem.coordinates.fixed] = 0.0
+        coefs = np.array([problem.raw_coef(point) for point in self.points])
+        weights = coefs[:, : layout.num_weights]
+        objectives = losses + np.array([problem.penalty.value(w) for w in weights])
+        height = np.einsum("ms,ms->m", kept, heights)
+        bounds = [_bound(problem, *each) for each in zip(height, slope, weights, strict=True)]
+        certificate = Certificate(objectives, np.array(bounds), losses - heights.sum(axis=1))
+        return Reply(np.empty(0), np.empty((0, 0)), certificate=certificate)
+
+
+def _bound(problem: Problem, height: float, slope: Array, weights: Array) -> float:
+    """Dual objective of the largest feasible share of the dual variables, -inf if that is nothing."""
+    share = problem.penalty.share_within(-slope)
+    if share == 0.0:
+        return -np.inf
+    return float(share * (height - slope @ weights) - problem.penalty.conjugate(-share * slope))
+
+
+def _feasible_share(sides: Array) -> Array:
+    """Share of each side (m, 2), rising and falling, to keep so that the sides' sums cancel."""
+    mass = np.abs(sides)
+    return np.where(mass > 0.0, mass.min(axis=1, keepdims=True) / np.where(mass > 0.0, mass, 1.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +109,10 @@ class DualKernel:
         for chunk in block.chunks():
             scan.add(chunk)
         return scan.sums()
+
+    @property
+    def answer_size(self) -> AnswerSize:
+        return AnswerSize(by_coef=2 * len(self.points) * self.layout.size)
 
 
 class _DualScan(Scan):

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
+from typing import Protocol, TypeVar
 
-from sparkgd.engine.partial import Partial
+
+class Addable(Protocol):
+    """What adds up, such as `Sums`."""
+
+    def __add__(self: AddableT, other: AddableT, /) -> AddableT: ...
+
+
+AddableT = TypeVar("AddableT", bound=Addable)
 
 
 def levels(partitions: int, depth: int) -> list[int]:
@@ -22,14 +30,9 @@ def levels(partitions: int, depth: int) -> list[int]:
     return sizes
 
 
-def combine(partials: Sequence[Partial], depth: int) -> Partial:
-    """Sum of all partitions' partials, added in the same order as the cluster's tree adds them."""
-    level = list(partials)
+def combine(parts: Sequence[AddableT], depth: int) -> AddableT:
+    """Sum of all partitions' parts, one at least, added in the same order as a cluster's tree adds them."""
+    level = list(parts)
     for size in levels(len(level), depth):
-        level = [add_all(level[i : i + size]) for i in range(0, len(level), size)]
-    return add_all(level)
-
-
-def add_all(partials: Sequence[Partial]) -> Partial:
-    """Left fold of ``+``; for none at all a partial without sums, whose fingerprint is that of no rows."""
-    return reduce(add, partials) if partials else Partial(())
+        level = [reduce(add, level[i : i + size]) for i in range(0, len(level), size)]
+    return reduce(add, level)

@@ -14,8 +14,8 @@ from scipy import sparse
 from sparkgd.engine.partial import Work
 from sparkgd.kernels import Block, features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import HessianKernel, ProductKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import JointHuberLoss, Loss, MultinomialLoss
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from sparkgd.kernels import Block, Sums
-from sparkgd.kernels.condense import CondenseKernel, condensed
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.condense import CondenseKernel, condensed
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.local import Frame
+from sparkgd.questions.epochs import Frame
 from sparkgd.losses import PiecewiseLinearLoss
 from tests.kernels.test_rows import as_wide
 from tests.losses.cases import KINKED

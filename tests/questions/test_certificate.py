@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.kernels.dual import DualKernel
+from sparkgd.questions.certificate import DualKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
 from tests.support.blocks import as_csr, random_block, split

@@ -11,7 +11,7 @@ from sparkgd.engine.combine import add_all, combine, levels
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.partial import Partial
 from sparkgd.kernels import Sums
-from sparkgd.kernels.gradient import GradientKernel
+from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import random_block, split

@@ -10,8 +10,8 @@ import pytest
 from sparkgd.kernels import Block, Sums
 from sparkgd.kernels import features as features_module
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.kernels.gradient import GradientKernel
-from sparkgd.kernels.hessian import GramKernel, HessianKernel, ProductKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import GramKernel, HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
 from tests.support.blocks import as_csr, as_float32, csr, random_block

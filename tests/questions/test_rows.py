@@ -11,7 +11,7 @@ import pytest
 
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import WideFeatures
-from sparkgd.kernels.rows import RowsKernel, collected
+from sparkgd.questions.rows import RowsKernel, collected
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, as_float32, csr, random_block, split
 

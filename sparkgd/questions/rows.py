@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.kernels.block import Block
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.features import DenseFeatures, Features
-from sparkgd.kernels.sums import Entries, Sums
+from sparkgd.kernels.sums import Entries
+from sparkgd.questions.base import KernelQuestion
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowsQuestion(KernelQuestion):
+    """The rows of positive weight, of the problem's folds, as one dense block.
+
+    Attributes
+    ----------
+    count, width : int
+        Rows, those of zero weight included, and features.
+    step : int
+        Only every ``step``-th row is wanted.
+    """
+
+    count: int
+    width: int
+    step: int = 1
+
+    def kernel(self, problem: Problem) -> Kernel:
+        return RowsKernel(self.count, self.width, problem.held_out, self.step)
+
+    def reply(self, problem: Problem, sums: Sums) -> Block:
+        return collected(sums)
 
 
 @dataclass(frozen=True)
@@ -22,6 +50,8 @@ class RowsKernel:
     ----------
     count : int
         Rows of the whole dataset.
+    width : int
+        Features.
     held_out : int
         The fold whose rows get the weight 0, -1 for none.
     step : int
@@ -29,8 +59,13 @@ class RowsKernel:
     """
 
     count: int
+    width: int
     held_out: int = -1
     step: int = 1
+
+    @property
+    def answer_size(self) -> AnswerSize:
+        return AnswerSize(dealt=-(-self.count // self.step) * (self.width + 3))
 
     def __call__(self, block: Block) -> Sums:
         block = self._thinned(block)

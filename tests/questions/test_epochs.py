@@ -12,7 +12,7 @@ import pytest
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block, Sums, local
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.local import EpochKernel, Frame, Steps
+from sparkgd.questions.epochs import EpochKernel, Frame, Steps
 from sparkgd.losses import Loss
 from tests.losses.cases import ALL, grid_of
 from tests.support.blocks import as_csr, as_float32, random_block

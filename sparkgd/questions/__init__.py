@@ -1,0 +1,32 @@
+"""What can be asked of the rows in a round, one question a file: see `sparkgd.questions.base`."""
+
+from sparkgd.questions.base import Answer, Certificate, Question, Reply
+from sparkgd.questions.certificate import CertificateQuestion
+from sparkgd.questions.compound import CompoundQuestion, SmoothedQuestion
+from sparkgd.questions.condense import CondenseQuestion
+from sparkgd.questions.epochs import EpochQuestion
+from sparkgd.questions.gradient import GradientQuestion, Sample
+from sparkgd.questions.gram import GramQuestion
+from sparkgd.questions.hessian import HessianQuestion
+from sparkgd.questions.product import ProductQuestion
+from sparkgd.questions.rows import RowsQuestion
+from sparkgd.questions.working_weight import WorkingWeightQuestion
+
+__all__ = [
+    "Answer",
+    "Certificate",
+    "CertificateQuestion",
+    "CompoundQuestion",
+    "CondenseQuestion",
+    "EpochQuestion",
+    "GradientQuestion",
+    "GramQuestion",
+    "HessianQuestion",
+    "ProductQuestion",
+    "Question",
+    "Reply",
+    "RowsQuestion",
+    "Sample",
+    "SmoothedQuestion",
+    "WorkingWeightQuestion",
+]

@@ -1,0 +1,149 @@
+"""The Hessian at a point, with value and gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
+from sparkgd.kernels.gram import grams_of
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.losses.base import Loss
+from sparkgd.questions.base import KernelQuestion, Reply
+from sparkgd.questions.gradient import GradientKernel, reply_at
+
+if TYPE_CHECKING:
+    from sparkgd.problems.problem import Problem
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HessianQuestion(KernelQuestion):
+    """Value, gradient and Hessian of f at ``point`` (n,); of the Hessian only some ``entries``, ascending, if given."""
+
+    point: Array
+    entries: npt.NDArray[np.intp] | None = None
+
+    @property
+    def evaluated(self) -> Array:
+        return self.point[None, :]
+
+    def kernel(self, problem: Problem) -> Kernel:
+        columns = None if self.entries is None else problem.layout.columns_of(self.entries)
+        coef = problem.coordinates.to_raw(self.point)
+        return HessianKernel(problem.loss, problem.layout, coef, problem.held_out, columns)
+
+    def reply(self, problem: Problem, sums: Sums) -> Reply:
+        assert sums.hessian is not None and sums.weight is not None
+        reply = reply_at(problem, self.point[None, :], sums, sums.weight)
+        coordinates, curvature = problem.coordinates, problem.penalty_on_coef.smooth_curvature(problem.layout.size)
+        if self.entries is not None:
+            columns = problem.layout.columns_of(self.entries)
+            coordinates, known = coordinates.restricted(columns), problem.layout.restricted(columns)[1]
+            curvature = known.of(curvature)
+        # The map is linear: pulling the rows, then the columns, gives T^T H T.
+        hessian = coordinates.pull(coordinates.pull(sums.hessian / sums.weight[0] + np.diag(curvature)).T)
+        if self.entries is not None:
+            places = np.searchsorted(known.numbers, self.entries)
+            hessian = hessian[np.ix_(places, places)]
+        return replace(reply, hessian=0.5 * (hessian + hessian.T))
+
+
+@dataclass(frozen=True)
+class HessianKernel:
+    """Loss, gradient and Hessian sums at one point.
+
+    The Hessian of output pair (k, l) is ``X1^T diag(weight * d2 loss / dz_k dz_l) X1`` with ``X1 = [X, 1]``: for
+    the few columns for which a matrix of ``size x size`` makes sense.
+
+    Parameters
+    ----------
+    loss : Loss
+    layout : CoefLayout
+    point : ndarray (layout.size,)
+    held_out : int
+        Fold to leave out, -1 for none.
+    columns : ndarray of int or None
+        Features that the Hessian is about, ascending; None for all.
+    """
+
+    loss: Loss
+    layout: CoefLayout
+    point: Array
+    held_out: int = -1
+    columns: npt.NDArray[np.intp] | None = None
+
+    def __call__(self, block: Block) -> Sums:
+        layout, outputs = self.layout, self.layout.num_outputs
+        if self.columns is not None:
+            layout = replace(layout, num_features=len(self.columns))
+        first, second = np.triu_indices(outputs)
+        gradient, entries = scan_at_point(self), None
+        if block.features.columns is not None:
+            inside, entries = self.layout.restricted(block.features.columns)
+            gradient = replace(gradient, layout=inside, points=entries.of(gradient.points))
+        grams, scan = grams_of(block, len(first), layout.num_features), gradient.scan()
+        for chunk in block.chunks():
+            raw = scan.add(chunk.narrow())[:, 0]
+            curvature = weighted_curvature(self, chunk, raw)
+            if self.columns is not None:
+                chunk = chunk.among(self.columns)
+            grams.add(*_curved(chunk, curvature[:, first, second]))
+        totals = grams.totals()
+        hessian = np.zeros((outputs, outputs, *totals.shape[1:]))
+        hessian[first, second] = totals
+        return replace(scan.sums(), entries=entries) + Sums(hessian=_in_coef_order(hessian, layout))
+
+    @property
+    def answer_size(self) -> AnswerSize:
+        layout = self.layout if self.columns is None else replace(self.layout, num_features=len(self.columns))
+        return AnswerSize(by_coef=self.layout.size, whole=layout.size**2)
+
+
+def _curved(chunk: Block, weights: Array) -> tuple[Block, Array]:
+    """Without the rows that weigh nothing, where they are many: most rows of a hinge loss lie on its straight parts."""
+    rows = np.flatnonzero(weights.any(axis=1))
+    return (chunk, weights) if 2 * len(rows) > chunk.rows else (chunk.take(rows), weights[rows])
+
+
+class PointKernel(Protocol):
+    """What a kernel about one point has."""
+
+    @property
+    def loss(self) -> Loss: ...
+    @property
+    def layout(self) -> CoefLayout: ...
+    @property
+    def point(self) -> Array: ...
+    @property
+    def held_out(self) -> int: ...
+
+
+def scan_at_point(kernel: PointKernel) -> GradientKernel:
+    """Loss and gradient at the point of another kernel."""
+    held = None if kernel.held_out < 0 else np.array([kernel.held_out], dtype=np.int16)
+    return GradientKernel(kernel.loss, kernel.layout, kernel.point[None, :], held)
+
+
+def weighted_curvature(kernel: PointKernel, chunk: Block, raw: Array) -> Array:
+    """Second derivatives (r, K, K) by the raw predictions of a chunk's rows, times their weights."""
+    outputs = kernel.layout.num_outputs
+    curvature = kernel.loss.curvature(chunk.label, raw).reshape(chunk.rows, outputs, outputs)
+    return np.asarray(curvature * chunk.training_weight(kernel.held_out)[:, None, None])
+
+
+def _in_coef_order(blocks: Array, layout: CoefLayout) -> Array:
+    """Blocks (K, K, p + 1, p + 1), upper triangle filled, as one symmetric matrix in the order of a coef."""
+    outputs, p, columns = layout.num_outputs, layout.num_features, blocks.shape[2]
+    for k in range(outputs):
+        for other in range(k):
+            blocks[k, other] = blocks[other, k].T
+    flat = np.swapaxes(blocks, 1, 2).reshape(outputs * columns, -1)
+    starts = np.arange(outputs) * columns
+    weights = (starts[: layout.num_linear, None] + np.arange(p)).reshape(-1)
+    order = np.concatenate([weights, starts[outputs - layout.num_intercepts :] + p])
+    return np.asarray(flat[np.ix_(order, order)])
