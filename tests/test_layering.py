@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,21 +20,35 @@ BELOW = {
     "losses": set(),
     "penalties": set(),
     "kernels": {"losses", "penalties"},
-    "solvers": {"losses", "penalties"},
-    "problems": {"solvers", "kernels", "losses", "penalties"},
+    "problems": {"kernels", "losses", "penalties"},
+    "questions": {"problems", "kernels", "losses", "penalties"},
+    "solvers": {"questions", "losses", "penalties"},
     "data": {"kernels", "losses"},
-    "reductions": {"data", "kernels"},
-    "training": {"reductions", "problems", "data", "kernels", "solvers", "losses", "penalties"},
+    "reductions": {"questions", "problems", "data", "kernels", "losses", "penalties"},
+    "training": {"reductions", "solvers", "questions", "problems", "data", "kernels", "losses", "penalties"},
     "engine": {"reductions", "data", "kernels"},
-    "ml": {"engine", "reductions", "problems", "data", "training", "kernels", "solvers", "losses", "penalties"},
 }
+BELOW["ml"] = {"engine", *BELOW["training"], "training"}
 BELOW["classification"] = BELOW["regression"] = BELOW["tuning"] = BELOW["ml"] | {"ml"}
 """For each package those that it may import; everyone may import ``sparkgd.exceptions``."""
 
 SPARK = {"classification", "regression", "tuning", "ml", "engine"}
 """Packages that may import pyspark."""
 
+SCORING = Path("ml/scoring.py")
+"""The one module outside of the engine that may know of the JVM: models score there."""
+
+HANDLES = re.compile(
+    r"RDD|SparkContext|sparkContext|rdd|_j(df|sc|vm|rdd|conf|session|sparkSession|func)|_gateway|_py2java"
+)
+"""Names of what exists on classic Spark alone, and not with Spark Connect."""
+
+INTERFACE = ("base", "base.Engine", "base.Packing", "base.PartitionStat", "choice", "choice.packed_rows", "packed",
+             "packed.PackedPartition")  # fmt: skip
+"""What the rest of the library may know of engines."""
+
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+ENGINE = [path for path in MODULES if path.parts[0] == "engine"]
 
 
 def imports(path: Path) -> set[str]:
@@ -66,6 +81,58 @@ def test_only_the_spark_side_imports_pyspark(path):
     assert allowed or not any(name.split(".")[0] == "pyspark" for name in imports(path))
 
 
+def names_in(path: Path) -> set[str]:
+    """Every name and attribute that a module's code uses, imports included."""
+    found = {name.rsplit(".", 1)[-1] for name in imports(path)}
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
+        found |= {getattr(node, kind) for kind in ("id", "attr") if isinstance(getattr(node, kind, None), str)}
+    return found
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if package_of(m) != "engine" and m != SCORING], ids=str)
+def test_only_the_engine_and_scoring_know_of_rdds_contexts_and_the_jvm(path):
+    assert not {name for name in names_in(path) if HANDLES.fullmatch(name)}
+
+
+def callers_of(function: str) -> set[Path]:
+    """The modules that call a function of that name."""
+    calls = {}
+    for path in MODULES:
+        nodes = [node for node in ast.walk(ast.parse((PACKAGE / path).read_text())) if isinstance(node, ast.Call)]
+        calls[path] = {getattr(node.func, "id", getattr(node.func, "attr", "")) for node in nodes}
+    return {path for path, names in calls.items() if function in names}
+
+
+def test_the_loop_has_one_caller_and_alone_tells_plans():
+    assert callers_of("train") == {Path("ml/estimator.py")}
+    assert callers_of("run_round") == {Path("training/loop.py")}
+
+
+def test_a_question_is_known_by_its_file_alone():
+    """Neither the round nor the loop nor an engine names one, so that none has to be told of a new one."""
+    for path in ("training/rounds.py", "training/loop.py", "training/plan.py", *ENGINE):
+        mentioned = {name.rsplit(".", 1)[-1] for name in imports(Path(path)) if name.startswith("sparkgd.questions")}
+        assert mentioned <= {"questions", "base", "Answer", "Part", "Question", "rows", "squared_lengths"}, path
+
+
+def test_engines_share_one_protocol_and_nothing_above_tells_them_apart():
+    from sparkgd.engine.base import Engine
+    from sparkgd.engine.cluster import ClusterEngine
+    from sparkgd.engine.driver import DriverEngine
+
+    assert issubclass(ClusterEngine, Engine)
+    assert issubclass(DriverEngine, Engine)
+    above = [path for path in MODULES if package_of(path) not in ("", "engine")]
+    for path in above:
+        used = {name for name in imports(path) if name.startswith("sparkgd.engine.")}
+        assert used <= {f"sparkgd.engine.{name}" for name in INTERFACE}, f"{path} imports {used}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_files_stay_small(path):
+    assert len((PACKAGE / path).read_text().splitlines()) <= 350
+
+
 def test_the_layers_have_no_cycle():
     for package, below in BELOW.items():
         assert all(package not in BELOW[other] for other in below)
@@ -85,7 +152,7 @@ def loaded_by(statement: str) -> set[str]:
         "import sparkgd",
         "import sparkgd.questions.gradient, sparkgd.questions.hessian",
         "import sparkgd.losses, sparkgd.penalties, sparkgd.solvers.registry",
-        "import sparkgd.training.loop, sparkgd.training.plan, sparkgd.data.blockfile, sparkgd.data.statistics",
+        "import sparkgd.training.loop, sparkgd.training.fit, sparkgd.data.blockfile, sparkgd.data.statistics",
     ],
 )
 def test_what_workers_and_maths_need_loads_no_pyspark(statement):

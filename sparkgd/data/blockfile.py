@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features, Stored, WideFeatures
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures, Features, Stored
+from sparkgd.kernels.wide import WideFeatures
 
 STATISTICS = "statistics"
 """The file of a block that has the pickled statistics of its rows; of the columns alone that it names."""

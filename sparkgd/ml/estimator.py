@@ -29,7 +29,8 @@ from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData, training_data
 from sparkgd.penalties import OnWeights, Penalty
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SOLVERS, SolverSettings, check_settings
+from sparkgd.solvers.registry import SOLVERS, check_settings
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.auto import named_solver
 from sparkgd.training.fit import Fitted, TrainingSet, check_finite, fit_stages
 from sparkgd.training.loop import Callback, Outcome, train
@@ -181,7 +182,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
 
     def _moments_suffice(self) -> bool:
         """Whether first and second moments are all that the fit needs to know of the rows."""
-        return False
+        return self._solver_settings().name == "auto" and self._loss(2).is_quadratic
 
     def _columns(self) -> InputColumns:
         several = value_or_none(self, "featuresCols")

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.wide import WideFeatures
 from sparkgd.losses.base import Loss
 from sparkgd.questions.base import KernelQuestion, Reply
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from scipy import linalg
 
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import DenseFeatures
+from sparkgd.kernels.local_rows import LocalRows
+from sparkgd.problems.problem import Problem
+from sparkgd.reductions.base import Reduced, Reduction, Sense
 
 Array = npt.NDArray[np.float64]
 
@@ -103,10 +107,21 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class MomentsWithin:
-    """Makes `Moments` of rows of so many columns that their sigma points take at most ``most_bytes``."""
+class MomentsWithin(Reduction):
+    """Rows of so many columns that their sigma points take at most ``most_bytes``; ingest makes their `Moments`."""
 
     most_bytes: int
+
+    sense: ClassVar[Sense] = Sense.EVERYWHERE
+
+    def refusal(self, problem: Problem) -> str | None:
+        """A loss that knows more of the rows than their moments."""
+        return None if problem.loss.is_quadratic else f"the {problem.loss.name} loss is not quadratic"
+
+    def reduced(self, problem: Problem, reply: Block | None) -> Reduced:
+        """The same problem over the sigma points."""
+        assert reply is not None
+        return Reduced(problem, LocalRows([reply]))
 
     def __call__(self, width: int) -> Moments | None:
         """What is to take the rows; None where the rows themselves are to be packed."""

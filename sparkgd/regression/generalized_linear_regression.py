@@ -25,7 +25,8 @@ from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
 from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.solvers.registry import SOLVERS
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.fit import Fitted, TrainingSet, fit_stages
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
@@ -143,9 +144,6 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         strength = self.getOrDefault("regParam") / statistics.label_deviation(ddof=0)
         deviations = statistics.deviation(ddof=0)
         return ElasticNet(np.zeros_like(deviations), strength * deviations**2)
-
-    def _moments_suffice(self) -> bool:
-        return family_and_link(self).is_least_squares and self.getOrDefault("solver") in ("auto", "irls")
 
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()

@@ -90,8 +90,5 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
     def _loss(self, classes: int) -> Loss:
         return self._chosen_loss()
 
-    def _moments_suffice(self) -> bool:
-        return bool(self.getOrDefault("loss") == "squared" and self.getOrDefault("solver") == "auto")
-
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentRegressorModel:
         return GradientDescentRegressorModel(weights, intercepts)

@@ -19,7 +19,8 @@ from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty
 from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.penalties import Penalty
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.solvers.registry import SOLVERS
+from sparkgd.solvers.settings import SolverSettings
 
 Array = npt.NDArray[np.float64]
 
@@ -124,7 +125,7 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.label_deviation(ddof))
 
     def _moments_suffice(self) -> bool:
-        return self.getOrDefault("loss") == "squaredError" and self.getOrDefault("solver") in ("auto", "normal")
+        return super()._moments_suffice() or (self.getOrDefault("solver") == "normal" and self._loss(2).is_quadratic)
 
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()

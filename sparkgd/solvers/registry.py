@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses.base import Loss
-from sparkgd.penalties import NoPenalty, Penalty
+from sparkgd.penalties import Penalty
 from sparkgd.solvers.base import Solver
 from sparkgd.solvers.gd import GradientDescent
-from sparkgd.solvers.lbfgs import Lbfgs, Metric
+from sparkgd.solvers.lbfgs import Lbfgs
 from sparkgd.solvers.local_sgd import LocalSgd
 from sparkgd.solvers.local_svrg import LocalSvrg
 from sparkgd.solvers.nesterov import Nesterov
 from sparkgd.solvers.newton import KEEPING, Newton
 from sparkgd.solvers.newton_cg import NewtonCg
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
+from sparkgd.solvers.settings import Scaling, SolverContext, SolverSettings
 from sparkgd.solvers.sgd import Batches, BernoulliBatches, StochasticGradientDescent, UniformBatches
 from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.solvers.steepest import SteepestDescent
@@ -53,92 +53,11 @@ NOT_LOCAL = {
 """Settings that local solvers have no use for: their params, and what to use instead."""
 
 
-class Scaling(Enum):
-    """Coordinates that a solver wants.
-
-    STEP: those in which a user's step size is meant (standardised or raw). DIAGONAL: each column scaled by its
-    curvature. ROWS: the same, but with regard to how many rows hold a column, for steps along gradients of single rows.
-    FULL: the Gram matrix's factor where columns are few and the penalty is smooth, else DIAGONAL.
-    """
-
-    STEP = "step"
-    DIAGONAL = "diagonal"
-    ROWS = "rows"
-    FULL = "full"
-
-
-@dataclass(frozen=True)
-class SolverSettings:
-    """What a user may set of a solver; None and ``auto`` leave the choice to the library."""
-
-    name: str = "auto"
-    step_size: float | None = None
-    schedule: str = "auto"
-    momentum: float = 0.0
-    updater: str = "momentum"
-    averaging: bool = False
-    batch_size: int | None = None
-    fraction: float = 1.0
-    local_epochs: int = 1
-    seed: int = 0
-
-
 HISTORY_BYTES = 1 << 29
 """Memory that L-BFGS may use for its pairs; five are kept in any case."""
 
 ROUND_BYTES = 1 << 26
 """Size up to which the points of a line search are tried in one round."""
-
-
-@dataclass(frozen=True)
-class SolverContext:
-    """What a solver is built from, besides its settings.
-
-    Attributes
-    ----------
-    settings : SolverSettings
-    tol : float
-        Of the whole fit, for solvers that judge themselves.
-    max_iterations : int
-        Of the whole fit, for schedules that depend on their length.
-    penalty : Penalty
-        Rough part, in solver coordinates.
-    rows : int
-        Rows of the whole dataset, those of zero weight included.
-    largest_curvature : float
-        Upper bound of the Hessian's largest eigenvalue in solver coordinates.
-    row_curvature : float
-        Typical largest eigenvalue of one row's Hessian in solver coordinates.
-    loss_curvature : float
-        Typical second derivative of the loss.
-    row_length : float
-        Mean squared length of a row in solver coordinates; nan if these are not diagonal.
-    is_quadratic : bool
-        Whether the loss has the same curvature everywhere.
-    smoothing_width : float or None
-        To begin with, for a loss with kinks; None for a smooth one.
-    coefs : int
-        Length of a point.
-    metric : Metric or None
-        A model of the Hessian, if one is known.
-    sampled_rows : int
-        Rows of which a restart knows the Hessian.
-    """
-
-    settings: SolverSettings
-    tol: float = 1e-6
-    max_iterations: int = 100
-    penalty: Penalty = NoPenalty()
-    rows: int = 0
-    largest_curvature: float = 1.0
-    row_curvature: float = 1.0
-    loss_curvature: float = 1.0
-    row_length: float = 1.0
-    is_quadratic: bool = False
-    smoothing_width: float | None = None
-    coefs: int = 0
-    metric: Metric | None = None
-    sampled_rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _over(few: Reduced, final: Solving, solver: Smoothing, point: Array, width: 
     """The stage that solves the problem over few rows, beginning at a point and a width."""
     return replace(
         final,
-        name="few rows",
+        name="condensed rows",
         problem=few.problem,
         rows=few.rows,
         solver=replace(solver, width=width, tol=tol, is_eager=False),

@@ -19,7 +19,8 @@ from sparkgd.reductions.condensed import Condensed
 from sparkgd.reductions.row_span import RowSpan
 from sparkgd.reductions.sample import RowSample
 from sparkgd.solvers.pieces import free_entries, steepest_descent
-from sparkgd.solvers.registry import SOLVERS, SolverContext, build_solver
+from sparkgd.solvers.registry import SOLVERS, build_solver
+from sparkgd.solvers.settings import SolverContext
 from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver, named_solver
 from sparkgd.training.cutting_planes import cutting_planes

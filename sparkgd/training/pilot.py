@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from sparkgd.reductions.sample import RowSample
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverContext, build_solver
+from sparkgd.solvers.registry import build_solver
+from sparkgd.solvers.settings import SolverContext
 from sparkgd.training.plan import Stages
 from sparkgd.training.stage import Resumption, Solved, Solving
 from sparkgd.training.stopping import Stopping

@@ -17,7 +17,7 @@ from sparkgd.penalties import Penalty
 from sparkgd.problems.coordinates import Coordinates, Diagonal, Rotated
 from sparkgd.problems.problem import Problem
 from sparkgd.questions import GramQuestion
-from sparkgd.solvers.registry import Scaling
+from sparkgd.solvers.settings import Scaling
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.settings import FitSettings

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
-from sparkgd.solvers.registry import SolverSettings
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -33,9 +33,14 @@ class Stage(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See above."""
+        ...
+
     @property
-    def is_final(self) -> bool: ...
+    def is_final(self) -> bool:
+        """See above."""
+        ...
 
     def start(self) -> Any:
         """State before the first round."""

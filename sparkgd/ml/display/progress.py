@@ -67,9 +67,11 @@ class ProgressLine:
         self._ending = f"{ending.status.value}: {ending.reason}"
 
     def _share(self, record: Record) -> float:
-        """How much of the way is done, from 0 to 1."""
+        """How much of the way over all rows is done, from 0 to 1."""
         done = max(record.iteration, 0) / max(record.max_iterations, 1)
         norm, limit = record.gradient_norm, record.gradient_limit
+        if math.isnan(norm):
+            return 0.0
         if math.isnan(self._first_norm):
             self._first_norm = norm
         if norm <= limit:
@@ -81,15 +83,19 @@ class ProgressLine:
     def _line(self, record: Record) -> str:
         """The most important parts that the screen has room for, of steady width so that they do not jump."""
         screen, most = self._screen, str(record.max_iterations)
+        iteration, objective, norm = _reached(record)
         parts = {
             "name": self._name,
             "bar": f"[{screen.bar_mark * round(screen.bar_length * self._done):<{screen.bar_length}}]",
-            "iteration": f"iteration {max(record.iteration, 0):>{len(most)}}/{most}",
-            "objective": f"objective {record.objective:<9.6g}",
-            "gradient": f"gradient {record.gradient_norm:.1e}",
+            "stage": f"preparing: {record.stage}" if record.iteration < 0 else "",
+            "iteration": f"iteration {max(iteration, 0):>{len(most)}}/{most}",
+            "objective": f"objective {objective:<9.6g}",
+            "gradient": f"gradient {norm:.1e}",
             "round": f"round {record.round}",
             "seconds": f"{record.seconds:.3f} s/round",
         }
+        if not parts["stage"]:
+            del parts["stage"]
         if not screen.bar_length:
             del parts["bar"]
         for name in EXPENDABLE:
@@ -102,3 +108,11 @@ class ProgressLine:
         self._screen.clear()
         self._shown_at = -math.inf
         self._show_warning(*arguments)
+
+
+def _reached(record: Record) -> tuple[int, float, float]:
+    """Iteration, objective and gradient norm, over all rows or of the stage that prepares these."""
+    preparing = record.preparing
+    if record.iteration >= 0 or preparing is None or not preparing.objectives:
+        return record.iteration, record.objective, record.gradient_norm
+    return preparing.iteration, preparing.objectives[-1], preparing.gradient_norms[-1]
