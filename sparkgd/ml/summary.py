@@ -51,7 +51,7 @@ class TrainingSummary:
     def __init__(self, outcome: Outcome, data: TrainingData) -> None:
         fitted: Fitted = outcome.result
         self.status: str = outcome.ending.status.value
-        self.statusReason: str = "; ".join(filter(None, [outcome.ending.reason, fitted.caveat]))
+        self.statusReason: str = "; ".join(filter(None, [outcome.ending.reason, _earlier(outcome), fitted.caveat]))
         self.solver: str = fitted.choice.name
         self.solverReason: str = fitted.reason
         self.objective: float = outcome.objective
@@ -101,6 +101,12 @@ class TrainingSummary:
         from sparkgd.ml.display.plot import plot_history
 
         return plot_history(self, ax)
+
+
+def _earlier(outcome: Outcome) -> str:
+    """Which iteration the model is of, if not of the last."""
+    best, last = outcome.last.best, len(outcome.last.objectives) - 1
+    return "" if best == last else f"the model is that of iteration {best}, which has the least validation loss"
 
 
 class HasSummary:

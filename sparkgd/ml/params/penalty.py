@@ -139,7 +139,7 @@ def intercept_penalty_kind(instance: Params) -> Penalty:
 
 def _walled(instance: Params, suffix: str, penalty: Penalty) -> Penalty:
     is_bounded = any(value_or_none(instance, f"{side}Bounds{suffix}") is not None for side in ("lower", "upper"))
-    return Bounded(np.full(1, -np.inf), np.full(1, np.inf), penalty) if is_bounded else penalty
+    return Bounded(np.full(1, -1.0), np.full(1, 1.0), penalty) if is_bounded else penalty
 
 
 def centred(instance: Params, weights: Array, intercepts: Array) -> tuple[Array, Array]:
