@@ -36,6 +36,7 @@ from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.packed import Packed, PackedPartition
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
 from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
@@ -77,6 +78,7 @@ class ResidentPacked(Packed):
             _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
+@one_thread()  # as the workers that pack other data have
 def ingest_small(df: DataFrame, dtype: str, by_label: bool = False) -> Packed:
     """Pack ``df`` in this process, as one block: for data that `is_small`, without any Python worker.
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import Features
 from sparkgd.kernels.gradient import GradientKernel
 from sparkgd.kernels.gram import grams_of
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Sums
-from sparkgd.kernels.threads import each, one_thread
+from sparkgd.kernels.threads import each
 from sparkgd.losses.base import Loss
 
 Array = npt.NDArray[np.float64]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.kernels.blas import one_thread
 from sparkgd.problems.problem import Objective
 from sparkgd.solvers.base import Ending, GradientRequest, Reply, Solver, State, Status
 from sparkgd.training.rounds import Answer, Engine, Question, run_round
@@ -254,6 +255,7 @@ class _Run:
         )  # fmt: skip
 
 
+@one_thread()  # the solvers' algebra too: a fit has the same bits whatever else runs, on any number of cores
 @np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def train(
     engine: Engine, tasks: Sequence[Task], callbacks: Sequence[Callback] = (), keep_on_interrupt: bool = False

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import IncompatibleError, InvalidParamError
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.penalties import OnWeights, Penalty
 from sparkgd.problems.coordinates import Diagonal
@@ -65,6 +66,7 @@ class Prepared:
         return f"{self.choice.reason}; {'nothing was learned' if is_dropped else 'it starts'} from {self.origin}"
 
 
+@one_thread()  # as in `train`: factors of curvature bounds decide the bits of all that follows
 def prepare(
     spec: TrainingSpec, statistics: Statistics, rows: int, engine: Engine, pilot: Pilot | None = None
 ) -> Prepared:
