@@ -135,7 +135,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         if not self.getOrDefault("progress"):
             return train(data.engine, [task], self._callbacks, keep)[0]
         with ProgressLine(type(self).__name__) as line:
-            outcome = train(data.engine, [task], [*self._callbacks, line], keep)[0]
+            outcome = train(data.engine, [task], line.around(self._callbacks), keep)[0]
             line.finish(outcome.ending)
         return outcome
 
