@@ -37,6 +37,7 @@ from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
 from sparkgd.engine.packed import Packed, PackedPartition
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
 from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
@@ -78,6 +79,7 @@ class ResidentPacked(Packed):
             _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
+@one_thread()  # as the workers that pack other data have
 def ingest_small(df: DataFrame, packing: Packing) -> Packed:
     """Pack ``df`` in this process, as one block: for data that `is_small`, without any Python worker."""
     began = time.perf_counter()

@@ -1,17 +1,15 @@
-"""Work on several blocks at once in this process, and how many threads BLAS has meanwhile."""
+"""Work on several blocks at once in this process."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from functools import cache
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.memory import keep_freed_memory
 
@@ -20,16 +18,6 @@ Result = TypeVar("Result")
 
 WORTH_THREADS = 1 << 17
 """Stored values from which on a scan takes longer than to start threads for it."""
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """A context in which BLAS has one thread, as in Spark's workers.
-
-    Chunks that fit a core's cache are too small to share out, threads that wait for each other are worst on a busy
-    machine, and their number would show in the last bits.
-    """
-    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
-    return limited
 
 
 def each_block(function: Callable[[Block], Result], blocks: Sequence[Block]) -> list[Result]:
@@ -54,7 +42,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], stored: int)
     threads, errors = min(len(items), _cores()), np.geterr()
 
     def in_thread(item: Item) -> Result:
-        with np.errstate(**errors):  # of its own in each thread
+        with np.errstate(**errors), one_thread():  # a thread has its own errors, and with some libraries its own BLAS
             return function(item)
 
     with one_thread():
@@ -69,9 +57,3 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
         return os.cpu_count() or 1
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    """Handle of the BLAS libraries of this process; finding them takes some milliseconds."""
-    return ThreadpoolController()

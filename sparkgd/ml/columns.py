@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import uuid4
 
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
@@ -58,6 +59,26 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
             raise _wrong_type("validationIndicatorCol", columns.validation, kind, "boolean")
         selected.append(df[_quoted(columns.validation)].cast("double").alias("fold"))
     return df.select(*selected)
+
+
+def check_new(df: DataFrame, outputs: dict[str, str]) -> None:
+    """Refuse output columns that the DataFrame has already, or of which two have the same name.
+
+    Parameters
+    ----------
+    df : DataFrame
+    outputs : dict of str to str
+        Names of the columns by the param that names them.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    taken = dict.fromkeys(df.columns, "the DataFrame has a column of this name already")
+    for param, name in outputs.items():
+        if name in taken:
+            raise InvalidDataError(f"{param}={name!r}: {taken[name]}; give another name")
+        taken[name] = f"{param} has this name already"
 
 
 def declared_classes(df: DataFrame, label: str) -> int:
@@ -119,6 +140,16 @@ def _type(df: DataFrame, name: str, param: str) -> DataType:
 
 def _wrong_type(param: str, name: str, kind: DataType, allowed: str) -> InvalidDataError:
     return InvalidDataError(f"{param}={name!r} has type {kind.simpleString()}; it must be {allowed}")
+
+
+def temporary_name(role: str) -> str:
+    """A plain name that no other column has."""
+    return f"sparkgd_{role}_{uuid4().hex[:8]}"
+
+
+def is_plain(name: str) -> bool:
+    """Whether Spark takes a name for a column's where it could be an expression."""
+    return not any(mark in name for mark in ".`*")
 
 
 def _quoted(name: str) -> str:

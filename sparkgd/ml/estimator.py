@@ -158,7 +158,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         if not self.getOrDefault("progress"):
             return train(rows.rows, [plan], self._callbacks, keep, most)[0]
         with ProgressLine(type(self).__name__) as line:
-            outcome = train(rows.rows, [plan], [*self._callbacks, line], keep, most)[0]
+            outcome = train(rows.rows, [plan], line.around(self._callbacks), keep, most)[0]
             line.finish(outcome.ending)
         return outcome
 

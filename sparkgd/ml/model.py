@@ -16,8 +16,10 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import IncompatibleError
+from sparkgd.ml.columns import temporary_name
 from sparkgd.ml.params.shared import ScoringParams, matrix_of, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
+from sparkgd.ml.plain_names import score_with_plain_names
 from sparkgd.ml.scoring import configured, with_margin, with_vector
 from sparkgd.ml.summary import HasSummary
 
@@ -64,11 +66,11 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         features = value_or_none(self, "featuresCols")
         chosen = tuple(features) if features else self.getOrDefault("featuresCol")
-        return with_vector(dataset, chosen, self._score)
+        return score_with_plain_names(self, dataset, lambda model, df: with_vector(df, chosen, model._score))
 
     @abstractmethod
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        """Add the model's output columns, given the name of a vector column."""
+        """Add the model's output columns, given the name of a vector column; all names are plain."""
 
     def _with_margin(self, df: DataFrame, vector: str, output: str) -> DataFrame:
         """Add the raw prediction, offset included, as column ``output``."""
@@ -102,7 +104,7 @@ class BinaryModel(LinearModel, HasRawPredictionCol):
         mllib = self._mllib_model() if value_or_none(self, "offsetCol") is None else None
         if mllib is not None:
             return self._configured(mllib, vector).transform(df)
-        margin = f"margin_{self.uid}"
+        margin = temporary_name("margin")
         outputs = {
             self.getOrDefault(name): column
             for name, column in self._outputs(F.col(margin)).items()

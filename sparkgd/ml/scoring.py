@@ -20,7 +20,7 @@ from pyspark.sql.types import DoubleType
 
 from sparkgd.losses import Loss
 from sparkgd.losses.log_link import LogLinkLoss
-from sparkgd.ml.columns import features_column
+from sparkgd.ml.columns import features_column, is_plain, temporary_name
 
 
 def java_model(class_name: str, *arguments: Any) -> Any:
@@ -45,19 +45,20 @@ def configured(model: JavaModel, instance: Params, vector: str, names: Iterable[
 def with_vector(
     df: DataFrame, features: str | tuple[str, ...], score: Callable[[DataFrame, str], DataFrame]
 ) -> DataFrame:
-    """Apply ``score(df, vector_column)``, with a temporary vector column where the features are no vector."""
+    """Apply ``score(df, vector_column)``, with a temporary column where the features are no vector of a plain name."""
     from pyspark.ml.linalg import VectorUDT
 
-    if isinstance(features, str) and features in df.columns and isinstance(df.schema[features].dataType, VectorUDT):
-        return score(df, features)
-    temporary = f"sparkgd_features_{uuid4().hex[:8]}"
+    plain = isinstance(features, str) and is_plain(features) and features in df.columns
+    if plain and isinstance(df.schema[str(features)].dataType, VectorUDT):
+        return score(df, str(features))
+    temporary = temporary_name("features")
     return score(df.withColumn(temporary, features_column(df, features)), temporary).drop(temporary)
 
 
 def with_margin(
     df: DataFrame, vector: str, coefficients: DenseVector, intercept: float, offset: str | None, output: str
 ) -> DataFrame:
-    """Add the raw prediction ``x . coefficients + intercept + offset`` as column ``output``."""
+    """Add the raw prediction ``x . coefficients + intercept + offset`` as column ``output``, a plain name."""
     from pyspark.ml.regression import LinearRegressionModel
 
     java = java_model("regression.LinearRegressionModel", f"margin_{uuid4().hex[:8]}", coefficients, intercept, 1.0)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.features import Features
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.threads import each, one_thread
+from sparkgd.kernels.threads import each
 from sparkgd.losses.base import Loss
 from sparkgd.questions.base import KernelQuestion, Reply
 from sparkgd.questions.gradient import reply_at

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
 from sparkgd.solvers.base import Ending, Status
@@ -222,6 +223,7 @@ def _by_stage(rounds: Sequence[StageRecord]) -> list[StageRecord]:
     ]
 
 
+@one_thread()  # the solvers' algebra too: a fit has the same bits whatever else runs, on any number of cores
 @np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def train(
     rows: Rows,

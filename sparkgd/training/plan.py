@@ -57,7 +57,7 @@ class Plan(Generic[ResultT]):
     def __init__(self, stages: Callable[[], Stages[ResultT]], name: str = "fit", max_iterations: int = 100) -> None:
         self.name, self.max_iterations = name, max_iterations
         self._stages = stages
-        self._course = _Course(stages())
+        self._course: _Course | None = None
 
     def start(self) -> PlanState:
         """State before the first round."""
@@ -65,16 +65,13 @@ class Plan(Generic[ResultT]):
 
     def stage(self, state: PlanState) -> Stage | None:
         """The stage under way; None when the plan is over."""
-        if not self._course.follows(state.found):
-            self._course = _Course(self._stages())
-        self._course.go(state.found)
-        return self._course.stage
+        return self._at(state).stage
 
     def trail(self, state: PlanState) -> list[tuple[Stage, Any]]:
         """Every stage so far with what it found, the one under way with its state."""
-        stage = self.stage(state)
-        passed = list(zip(self._course.passed, state.found, strict=True))
-        return passed if stage is None else [*passed, (stage, state.inner)]
+        course = self._at(state)
+        passed = list(zip(course.passed, state.found, strict=True))
+        return passed if course.stage is None else [*passed, (course.stage, state.inner)]
 
     def ask(self, state: PlanState) -> Asked:
         """What the stage under way asks."""
@@ -94,9 +91,17 @@ class Plan(Generic[ResultT]):
 
     def result(self, state: PlanState) -> ResultT:
         """What the plan found, when it is over."""
-        assert self.stage(state) is None, "the plan is not over"
-        result: ResultT = self._course.result
+        course = self._at(state)
+        assert course.stage is None, "the plan is not over"
+        result: ResultT = course.result
         return result
+
+    def _at(self, state: PlanState) -> _Course:
+        """The generator at the place that the state is at: it goes on from where it is, or runs anew."""
+        if self._course is None or not self._course.follows(state.found):
+            self._course = _Course(self._stages())
+        self._course.go(state.found)
+        return self._course
 
     def _forward(self, state: PlanState) -> PlanState:
         while (stage := self.stage(state)) is not None:

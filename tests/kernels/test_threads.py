@@ -6,12 +6,13 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_limits
 
 from sparkgd.kernels import threads
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.threads import WORTH_THREADS, each_block
+from tests.support.blas import blas_threads
 
 
 @pytest.fixture(params=[1, 2, 8])
@@ -64,9 +65,13 @@ def test_what_numpy_does_about_overflow_is_as_in_the_caller(cores):
 
 
 def test_blas_has_one_thread_meanwhile(cores):
-    def blas(block: Block) -> list[int]:
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    with threadpool_limits(2, "blas"):
+        assert each_block(lambda block: blas_threads(), blocks(3)) == [{1}] * 3
+        assert blas_threads() == {2}
 
-    for found in each_block(blas, blocks(3)):
-        assert found
-        assert set(found) == {1}
+
+def test_an_error_gives_blas_its_threads_back(cores):
+    with threadpool_limits(2, "blas"):
+        with pytest.raises(ZeroDivisionError):
+            each_block(lambda block: 1 // 0, blocks(2))
+        assert blas_threads() == {2}

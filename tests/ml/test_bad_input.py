@@ -77,6 +77,18 @@ BEFORE_ANY_JOB = {
     ),
     "batchSize": (Q(solver="sgd", batchSize=0), lambda d: d, InvalidParamError, "batchSize=0"),
     "threshold": (Q(threshold=1.5), lambda d: d, InvalidParamError, "threshold=1.5"),
+    "early stopping": (
+        Q(earlyStoppingRounds=0, validationIndicatorCol="valid"),
+        lambda d: d,
+        InvalidParamError,
+        "=0.*>= 1",
+    ),
+    "early stopping by nothing": (
+        Q(earlyStoppingRounds=5),
+        lambda d: d,
+        InvalidParamError,
+        "earlyStoppingRounds=5 needs validationIndicatorCol",
+    ),
     "depth": (Q(aggregationDepth=0), lambda d: d, InvalidParamError, "aggregationDepth=0"),
     "execution": (Q(execution="mars"), lambda d: d, InvalidParamError, "execution='mars'.*'auto', 'cluster', 'driver'"),
     "dtype": (Q(dtype="int8"), lambda d: d, InvalidParamError, "dtype='int8'.*'float64', 'float32'"),

@@ -1,4 +1,4 @@
-"""The progress line: fits its screen, moves towards convergence, makes way for warnings."""
+"""The progress line: fits its screen, moves towards convergence, makes room for other output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
@@ -31,13 +32,16 @@ class FakeScreen:
     interval: float = 0.0
     bar_length: int = 10
     bar_mark: str = "#"
+    is_blank: bool = False
     shown: list[str] = field(default_factory=list)
 
     def show(self, line: str) -> None:
         self.shown.append(line)
+        self.is_blank = False
 
     def clear(self) -> None:
         self.shown.append("(cleared)")
+        self.is_blank = True
 
     def end(self, ending: str) -> None:
         self.shown.append(ending)
@@ -110,7 +114,6 @@ def test_interval_skips_lines_but_the_last_state_is_shown_at_the_end() -> None:
 
 def test_a_fit_that_fails_ends_its_line() -> None:
     screen = FakeScreen()
-    before = warnings.showwarning
 
     def fail() -> None:
         with ProgressLine("Fit", screen) as line:
@@ -120,18 +123,35 @@ def test_a_fit_that_fails_ends_its_line() -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert screen.shown[-1] == ""
-    assert warnings.showwarning is before
 
 
-def test_a_warning_gets_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_callback_prints_gets_a_line_of_its_own() -> None:
     screen = FakeScreen(interval=1000.0)
-    monkeypatch.setattr(warnings, "showwarning", lambda message, *rest: screen.shown.append(f"warning: {message}"))
     with ProgressLine("Fit", screen) as line:
-        line(after(0, 1.0))
-        warnings.warn("beware", UserWarning, stacklevel=1)
-        line(after(1, 0.1))
-    assert screen.shown[1:3] == ["(cleared)", "warning: beware"]
-    assert "iteration   1/100" in screen.shown[3], "the line must come back at once"
+        callbacks = line.around([lambda record: screen.shown.append(f"warning {record.round}")])
+        for record in (after(0, 1.0), after(1, 0.1)):
+            for callback in callbacks:
+                assert not callback(record), "no wish to stop the fit"
+    assert screen.shown[0:2] == ["(cleared)", "warning 1"]
+    assert "iteration   0/100" in screen.shown[2]
+    assert screen.shown[3:5] == ["(cleared)", "warning 2"]
+    assert "iteration   1/100" in screen.shown[5], "the line must come back at once"
+
+
+def test_without_callbacks_nothing_is_cleared() -> None:
+    line = ProgressLine("Fit", FakeScreen())
+    assert line.around([]) == [line]
+
+
+def test_python_s_warnings_stay_as_they_are() -> None:
+    before = warnings.showwarning
+    first, second = ProgressLine("Fit", FakeScreen()), ProgressLine("Fit", FakeScreen())
+    first.__enter__()
+    second.__enter__()
+    assert warnings.showwarning is before
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert warnings.showwarning is before
 
 
 def test_log_prints_whole_lines_and_repeats_none() -> None:
@@ -156,6 +176,26 @@ def narrow_terminal() -> Iterator[tuple[int, TextIO]]:
     os.close(reader)
 
 
+def seen(reader: int, stream: TextIO, length: int) -> str:
+    """What was written; a terminal may hand it over in pieces."""
+    stream.flush()
+    shown = ""
+    while len(shown) < length:
+        shown += os.read(reader, 4096).decode()
+    return shown
+
+
+def rows_of(written: str) -> list[str]:
+    """What a person sees of it."""
+    rows = []
+    for row in written.split("\n"):
+        visible: list[str] = []
+        for part in row.split("\r"):
+            visible[: len(part)] = part
+        rows.append("".join(visible).rstrip())
+    return rows
+
+
 def test_terminal_line_fits_its_columns_and_leaves_nothing_of_longer_lines(narrow_terminal: tuple[int, TextIO]) -> None:
     reader, stream = narrow_terminal
     screen = Terminal(stream)
@@ -163,14 +203,62 @@ def test_terminal_line_fits_its_columns_and_leaves_nothing_of_longer_lines(narro
     screen.show("a long line")
     screen.show("short")
     screen.clear()
+    assert screen.is_blank
     screen.show("again")
     screen.end("done")
-    stream.flush()
-    expected = "\ra long line" + "\rshort      " + "\r     \r" + "\ragain" + "\r\ndone\r\n"
-    shown = ""
-    while len(shown) < len(expected):  # a terminal may hand over what was written in pieces
-        shown += os.read(reader, 4096).decode()
-    assert shown == expected
+    expected = "\ra long line " + "\rshort       " + "\r     \r" + "\ragain " + "\ragain\r\ndone\r\n"
+    assert seen(reader, stream, len(expected)) == expected
+
+
+def test_lines_of_overlapping_fits_take_turns_on_a_terminal() -> None:
+    stream = io.StringIO()
+    first, second, third = Terminal(stream), Terminal(stream), Terminal(stream)
+    first.show("first 1")
+    second.show("second, long, 1")
+    assert rows_of(stream.getvalue()) == ["first 1"]
+    second.clear()
+    print("its callback's output", file=stream)
+    second.show("second, long, 2")
+    third.show("third 1")
+    assert rows_of(stream.getvalue()) == ["its callback's output", "first 1"]
+    second.end("second ended")
+    first.show("first 2")
+    expected = ["its callback's output", "second, long, 2", "second ended"]
+    assert rows_of(stream.getvalue()) == [*expected, "first 2"]
+    first.end("first ended")
+    expected += ["first 2", "first ended"]
+    assert rows_of(stream.getvalue()) == [*expected, "third 1"], "whose turn it is now"
+    third.end("third ended")
+    assert rows_of(stream.getvalue()) == [*expected, "third 1", "third ended", ""]
+
+
+def test_a_line_comes_back_below_output_that_it_does_not_know_of() -> None:
+    stream = io.StringIO()
+    screen = Terminal(stream)
+    screen.show("line 1")
+    print("WARN", file=stream)
+    screen.show("line 2")
+    assert rows_of(stream.getvalue()) == ["line 1 WARN", "line 2"]
+
+
+def test_fits_in_threads_never_mix_their_lines() -> None:
+    stream = io.StringIO()
+
+    def fit(number: int) -> None:
+        with ProgressLine("Fit", Terminal(stream)) as line:
+            for iteration in range(100):
+                line(replace(after(iteration, 0.9**iteration), objective=float(number)))
+            line.finish(Ending(Status.CONVERGED, f"fit {number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fit, range(4)))
+    rows = rows_of(stream.getvalue())
+    assert rows.pop() == ""
+    for line, ending in zip(rows[::2], rows[1::2], strict=True):
+        number = ending.removeprefix("converged: fit ")
+        assert line.startswith("Fit  [##############]  iteration  99/100")
+        assert f"objective {number} " in line
+    assert len(rows) == 8
 
 
 def test_screen_is_a_terminal_or_a_log(monkeypatch: pytest.MonkeyPatch, narrow_terminal: tuple[int, TextIO]) -> None:

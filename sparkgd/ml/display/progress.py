@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 from sparkgd.ml.display.screens import Screen, current_screen
 from sparkgd.solvers.base import Ending
-from sparkgd.training.loop import Record
+from sparkgd.training.loop import Callback, Record
 
 EXPENDABLE = ("seconds", "round", "name", "bar", "gradient")
 """What a line too long for its screen leaves out, in this order."""
@@ -20,8 +19,7 @@ class ProgressLine:
     """Callback that shows a bar, iteration, objective, gradient norm and seconds a round on one line.
 
     The bar shows how far the gradient norm has come, on a logarithmic scale, from where it was at the start to where
-    the fit has converged; or the share of the iterations, if that is more. A context manager: while it is open, Python
-    warnings get lines of their own.
+    the fit has converged; or the share of the iterations, if that is more. A context manager, which ends the line.
 
     Parameters
     ----------
@@ -41,14 +39,11 @@ class ProgressLine:
         self._ending = ""
 
     def __enter__(self) -> ProgressLine:
-        self._show_warning = warnings.showwarning
-        warnings.showwarning = self._warn  # type: ignore[assignment]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        warnings.showwarning = self._show_warning
         if self._record is not None:
             self._screen.show(self._line(self._record))
         self._screen.end(self._ending)
@@ -58,13 +53,20 @@ class ProgressLine:
         self._record = record
         self._done = max(self._done, self._share(record))
         now = time.monotonic()
-        if now - self._shown_at >= self._screen.interval:
+        if self._screen.is_blank or now - self._shown_at >= self._screen.interval:
             self._shown_at = now
             self._screen.show(self._line(record))
+
+    def around(self, callbacks: Sequence[Callback]) -> list[Callback]:
+        """The callbacks with the line making room for what they may print or warn."""
+        return [self._make_room, *callbacks, self] if callbacks else [self]
 
     def finish(self, ending: Ending) -> None:
         """Say how the fit ended, below the line."""
         self._ending = f"{ending.status.value}: {ending.reason}"
+
+    def _make_room(self, record: Record) -> None:
+        self._screen.clear()
 
     def _share(self, record: Record) -> float:
         """How much of the way over all rows is done, from 0 to 1."""
@@ -102,12 +104,6 @@ class ProgressLine:
             if len("  ".join(parts.values())) > screen.width:
                 parts.pop(name, None)
         return "  ".join(parts.values())[: screen.width]
-
-    def _warn(self, *arguments: Any) -> None:
-        """Replacement of ``warnings.showwarning``: the warning first, then the line again below it."""
-        self._screen.clear()
-        self._shown_at = -math.inf
-        self._show_warning(*arguments)
 
 
 def _reached(record: Record) -> tuple[int, float, float]:

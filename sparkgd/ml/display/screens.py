@@ -7,6 +7,8 @@ import sys
 from importlib import import_module
 from typing import Any, Protocol, TextIO
 
+from sparkgd.ml.display.terminal_row import row_of
+
 
 class Screen(Protocol):
     """A place for one line that changes.
@@ -21,6 +23,8 @@ class Screen(Protocol):
         Characters of a bar; 0 where bars make no sense.
     bar_mark : str
         The character that fills a bar.
+    is_blank : bool
+        Whether the line has made room for other output and should come back.
     """
 
     interval: float
@@ -29,6 +33,9 @@ class Screen(Protocol):
 
     @property
     def width(self) -> int: ...
+
+    @property
+    def is_blank(self) -> bool: ...
 
     def show(self, line: str) -> None:
         """Show a line in place of the last one."""
@@ -44,14 +51,14 @@ class Screen(Protocol):
 
 
 class Terminal:
-    """Rewrites a line by carriage returns; never as wide as the terminal, which would wrap it."""
+    """Rewrites a line on a row that fits share; never as wide as the terminal, which would wrap it."""
 
     interval = 0.05
     bar_length = 14
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._length = 0
+        self._row = row_of(stream)
         self.bar_mark = "█" if (stream.encoding or "").lower().startswith("utf") else "#"
 
     @property
@@ -63,21 +70,19 @@ class Terminal:
             columns = 0
         return (columns or 80) - 1
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether the line has made room and should come back."""
+        return self._row.is_blank
+
     def show(self, line: str) -> None:
-        self._write("\r" + line.ljust(self._length))
-        self._length = len(line)
+        self._row.show(self, line)
 
     def clear(self) -> None:
-        self._write("\r" + " " * self._length + "\r")
-        self._length = 0
+        self._row.clear()
 
     def end(self, ending: str) -> None:
-        self._write(("\n" if self._length else "") + (f"{ending}\n" if ending else ""))
-        self._length = 0
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        self._row.end(self, ending)
 
 
 class Notebook:
@@ -87,6 +92,7 @@ class Notebook:
     width = 110
     bar_length = 14
     bar_mark = "█"
+    is_blank = False
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -118,6 +124,7 @@ class Log:
     width = 200
     bar_length = 0
     bar_mark = ""
+    is_blank = False
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -136,7 +143,8 @@ class Log:
             self._print(ending)
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        self._stream.write(f"{line}\n")  # at once: fits in other threads may write too
+        self._stream.flush()
 
 
 def current_screen() -> Screen:

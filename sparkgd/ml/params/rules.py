@@ -9,6 +9,7 @@ import numpy as np
 from pyspark.ml.param import Params
 
 from sparkgd.exceptions import InvalidParamError
+from sparkgd.ml.params.shared import value_or_none
 from sparkgd.solvers.schedules import SCHEDULES
 from sparkgd.solvers.updates import UPDATES
 
@@ -58,16 +59,26 @@ RULES: dict[str, Rule] = {
 """What each param allows, checked before anything else when a fit begins."""
 
 
+NEEDS = {
+    "earlyStoppingRounds": ("validationIndicatorCol", "it watches the loss on the rows that this column marks"),
+}
+"""Params that do nothing without another one, which, and why."""
+
+
 def check_params(instance: Params, rules: dict[str, Rule] | None = None) -> None:
-    """Check every param that has a value against its rule.
+    """Check every param that has a value against its rule, and that those it needs have one too.
 
     Raises
     ------
     InvalidParamError
-        Naming the param, its value and what is allowed.
+        Naming the param, its value and what is allowed or missing.
     """
     for name, (holds, allowed) in {**RULES, **(rules or {})}.items():
         if instance.hasParam(name) and instance.isDefined(name):
             value = instance.getOrDefault(name)
             if not holds(value):
                 raise InvalidParamError(f"{type(instance).__name__}: {name}={value!r} is not allowed; give {allowed}")
+    for name, (needed, reason) in NEEDS.items():
+        value = value_or_none(instance, name)
+        if value is not None and not value_or_none(instance, needed):
+            raise InvalidParamError(f"{type(instance).__name__}: {name}={value!r} needs {needed}: {reason}")

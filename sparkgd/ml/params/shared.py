@@ -207,7 +207,8 @@ class HasStopping(Params):
     maxSeconds = param("maxSeconds", "time limit of the rounds in seconds (> 0)", TypeConverters.toFloat)
     earlyStoppingRounds = param(
         "earlyStoppingRounds",
-        "stop when the loss on the rows of validationIndicatorCol has not improved for so many iterations (>= 1)",
+        "stop when the loss on the rows of validationIndicatorCol, which it needs, has not improved for so many "
+        "iterations (>= 1)",
         TypeConverters.toInt,
     )
     keepOnInterrupt = param(
