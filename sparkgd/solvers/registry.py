@@ -84,6 +84,14 @@ class SolverSettings:
     seed: int = 0
     tol: float = 1e-6
 
+    @property
+    def unsigned_seed(self) -> int:
+        """The seed as generators take it. Spark's are signed, 64 bits long and, where hashed, negative half the time.
+
+        The only place where a seed is converted: one that is not negative stays as it is.
+        """
+        return self.seed & (2**64 - 1)
+
 
 HISTORY_BYTES = 1 << 29
 """Memory that L-BFGS may use for its pairs; five are kept in any case."""
@@ -232,10 +240,10 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
     settings = context.settings
     batches: Batches
     if settings.batch_size is not None:
-        batches = UniformBatches(settings.seed, settings.batch_size, context.rows)
+        batches = UniformBatches(settings.unsigned_seed, settings.batch_size, context.rows)
         batch = settings.batch_size
     else:
-        batches = BernoulliBatches(settings.seed, settings.fraction)
+        batches = BernoulliBatches(settings.unsigned_seed, settings.fraction)
         batch = max(int(settings.fraction * context.rows), 1)
     # A batch's Hessian is that of all rows plus noise that falls with the batch: stable steps are about its inverse.
     update = UPDATES[settings.updater](settings.momentum)
@@ -252,7 +260,7 @@ def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[
         settings = context.settings
         _refuse_settings(settings, NOT_LOCAL)
         step = settings.step_size or share / (context.loss_curvature * context.row_length)
-        return method(step, settings.local_epochs, settings.seed, context.loss_curvature)
+        return method(step, settings.local_epochs, settings.unsigned_seed, context.loss_curvature)
 
     return build
 
