@@ -21,7 +21,7 @@ from sparkgd.engine.packed import Packed
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
-from sparkgd.ml.data_checks import check_problems, check_rows, check_weights
+from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
 from sparkgd.ml.params.class_weights import Array, ClassWeights
 from sparkgd.training.few_rows import FewRows
 from sparkgd.training.pilot import Pilot
@@ -145,6 +145,8 @@ def training_data(
         groups = packed.statistics()
         for statistics in groups.values():
             check_problems(statistics, columns)
+        if class_weights is not None:
+            check_classes(merge(list(groups.values())), columns)
         held_out = 1 if columns.validation is not None else -1
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:

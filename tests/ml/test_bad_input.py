@@ -9,6 +9,7 @@ from pyspark.sql.types import DoubleType
 
 from sparkgd.classification import LogisticRegression
 from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
+from sparkgd.ml import training_data
 from sparkgd.regression import LinearRegression
 from tests.support.leftovers import nothing_left
 
@@ -173,6 +174,15 @@ def test_errors_of_the_data_leave_nothing_behind(spark, df, case):
     estimator, change, message = FOUND_BY_INGEST[case]
     with nothing_left(spark), pytest.raises(InvalidDataError, match=message):
         estimator.fit(change(df))
+
+
+@pytest.mark.parametrize("execution", ["cluster", "driver"])
+@pytest.mark.parametrize("label", [20_000.0, -1.0, 0.5])
+def test_class_weights_of_labels_that_are_no_classes_are_refused_first(spark, df, execution, label, monkeypatch):
+    monkeypatch.setattr(training_data, "PILOT_BYTES", 0)
+    estimator = LogisticRegression(classWeight={1: 2.0}, execution=execution)
+    with nothing_left(spark), pytest.raises(InvalidDataError, match="column 'label' .* classWeight needs integers"):
+        estimator.fit(at(df, "label", label))
 
 
 @pytest.mark.parametrize("execution", ["cluster", "driver"])
