@@ -89,15 +89,11 @@ def check_classes(statistics: Statistics, columns: InputColumns) -> None:
         raise InvalidDataError(f"{found}; classWeight needs {CLASSES}. Index the labels with StringIndexer")
 
 
-def check_label(
-    statistics: Statistics, label: LabelSummary, columns: InputColumns, loss: str, allowed: LabelRange
-) -> None:
-    """Refuse labels outside the allowed range, and training labels that are all the same.
+def check_label(label: LabelSummary, columns: InputColumns, loss: str, allowed: LabelRange) -> None:
+    """Refuse labels outside the allowed range.
 
     Parameters
     ----------
-    statistics : Statistics
-        Of the training rows.
     label : LabelSummary
         Of all rows.
     columns : InputColumns
@@ -112,11 +108,6 @@ def check_label(
     if not allowed.allows(label.low, label.high, label.integer):
         found = f"column {columns.label!r} holds {_labels(label.low, label.high, label.integer or not allowed.integer)}"
         raise InvalidDataError(f"{found}; the {loss} loss needs {allowed}")
-    if statistics.label_low == statistics.label_high:
-        raise InvalidDataError(
-            f"column {columns.label!r} holds only the label {statistics.label_low:g}; there is nothing to learn. Check "
-            "the filter or split that the DataFrame comes from"
-        )
 
 
 def _labels(low: float, high: float, integer: bool) -> str:

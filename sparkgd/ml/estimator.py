@@ -17,6 +17,7 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.constant_label import ConstantLabelSummary, warn_of_constant_label
 from sparkgd.ml.data_checks import check_label
 from sparkgd.ml.display.progress import ProgressLine
 from sparkgd.ml.params.class_weights import class_weights_of
@@ -29,6 +30,7 @@ from sparkgd.ml.training_data import TrainingData, training_data
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.constant_label import decided_model
 from sparkgd.training.loop import Callback, Outcome, Task, train
 from sparkgd.training.plan import Prepared, prepare
 from sparkgd.training.settings import TrainingSpec
@@ -114,12 +116,21 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             class_weights_of(value_or_none(self, "classWeight")), self._moments_suffice(),
         ) as data:  # fmt: skip
             loss = self._loss(data)
-            check_label(data.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
+            columns = self._columns()
+            check_label(data.label, columns, loss.name, self._label_range(loss))
+            decided = decided_model(self._spec(loss, data), data.statistics, columns.offset is not None)
+            warn_of_constant_label(name, columns.label, data.statistics, decided)
+            if decided is not None:
+                return self._fitted(decided.weights, decided.intercepts, loss, ConstantLabelSummary(decided, data))
             prepared, outcome = self._solve(loss, data)
             summary = TrainingSummary(outcome, prepared, data)
         _report(name, outcome, self.getOrDefault("maxIter"))
         layout = prepared.task.objective.layout
-        model = self._create_model(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss)
+        return self._fitted(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss, summary)
+
+    def _fitted(self, weights: Array, intercepts: Array, loss: Loss, summary: TrainingSummary) -> ModelT:
+        """The model with its summary and this estimator's params."""
+        model = self._create_model(weights, intercepts, loss)
         model._resetUid(self.uid)
         model._summary = summary  # type: ignore[attr-defined]
         return self._copyValues(model)
