@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "ConstantLabelWarning",
     "ConvergenceWarning",
     "DivergedError",
     "IncompatibleError",
@@ -57,3 +58,7 @@ class DivergedError(SparkGDError, ArithmeticError):
 
 class ConvergenceWarning(UserWarning):
     """A fit ended before its convergence test was met."""
+
+
+class ConstantLabelWarning(UserWarning):
+    """All training rows have the same label."""

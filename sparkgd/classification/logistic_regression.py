@@ -28,6 +28,9 @@ from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 
+LARGEST = 1e300
+"""What stands for an infinite raw prediction in a softmax, where infinities have no difference."""
+
 
 class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams):
     """Params shared by the estimator and its model."""
@@ -67,7 +70,8 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel):
     def predictProbability(self, value: Vector) -> DenseVector:
         """Probability of each class for one row, without its offset."""
         if self._is_multinomial:
-            return DenseVector(MultinomialLoss(self.numClasses).inverse_link(self.predictRaw(value).toArray()))
+            finite = np.clip(self.predictRaw(value).toArray(), -LARGEST, LARGEST)
+            return DenseVector(MultinomialLoss(self.numClasses).inverse_link(finite))
         probability = float(LogisticLoss().inverse_link(np.array(self._margin(value))))
         return DenseVector([1.0 - probability, probability])
 

@@ -76,8 +76,12 @@ class Block:
         return np.where(self.fold == held_out, 0.0, self.weight)
 
     def reweighted(self, class_weights: Array) -> Block:
-        """The block with each weight multiplied by that of the row's label, an index into ``class_weights``."""
-        return replace(self, weight=self.weight * class_weights[self.label.astype(np.intp)])
+        """The block with each weight multiplied by that of the row's label, an index into ``class_weights``.
+
+        A label that is no such index is that of a row of weight zero, whose factor does not matter.
+        """
+        index = np.clip(self.label, 0, len(class_weights) - 1).astype(np.intp)
+        return replace(self, weight=self.weight * class_weights[index])
 
     def take(self, rows: npt.NDArray[np.intp]) -> Block:
         """The given rows, copied."""

@@ -183,6 +183,14 @@ class Loss(ABC):
     def null_intercept(self, label: LabelSummary) -> Array:
         """Raw prediction of shape ``(num_outputs,)`` of the best (or a good) model without features."""
 
+    def best_prediction(self, label: float) -> Array | None:
+        """Raw prediction of shape ``(num_outputs,)`` of least loss for one label; None where it is not known.
+
+        Entries are infinite where the loss falls forever, and then it falls to 0. A label that all rows share decides a
+        model with this (see `sparkgd.training.constant_label`).
+        """
+        return None
+
     def typical_curvature(self, label: LabelSummary) -> float:
         """A positive scale of the curvature near the null model, for preconditioning."""
         if self.curvature_bound is not None:

@@ -51,6 +51,9 @@ class BinomialProbitLoss(Loss):
     def null_intercept(self, label: LabelSummary) -> Array:
         return ProbitLink().value(np.array([BinomialFamily().nearest_mean(label.mean)]))
 
+    def best_prediction(self, label: float) -> Array | None:
+        return ProbitLink().value(np.array([label]))
+
 
 def _mills(z: Array) -> Array:
     """``N'(z) / N(z)``."""
@@ -91,6 +94,10 @@ class BinomialCloglogLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return CloglogLink().value(np.array([BinomialFamily().nearest_mean(label.mean)]))
+
+    def best_prediction(self, label: float) -> Array | None:
+        with np.errstate(divide="ignore"):
+            return CloglogLink().value(np.array([label]))
 
 
 MOST = 700.0

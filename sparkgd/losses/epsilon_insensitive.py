@@ -53,3 +53,6 @@ class EpsilonInsensitiveLoss(PiecewiseLinearLoss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([label.mean])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([label])

@@ -71,6 +71,13 @@ class GeneralizedLoss(Loss):
     def null_intercept(self, label: LabelSummary) -> Array:
         return self.link.value(np.array([self.family.nearest_mean(label.mean)]))
 
+    def best_prediction(self, label: float) -> Array | None:
+        with np.errstate(all="ignore"):
+            best = self.link.value(np.array([label]))
+        # A mean at the end of the family's range, or beyond it, has no finite raw prediction of its own.
+        is_one = bool(np.isinf(best[0]) or self._inside(best, self.link.inverse(best))[0])
+        return best if is_one else None
+
 
 def _within(inside: npt.NDArray[np.bool_], array: Array, outside: float) -> Array:
     return np.where(inside & ~np.isnan(array), array, outside)

@@ -37,3 +37,6 @@ class HingeLoss(PiecewiseLinearLoss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([1.0 if label.mean >= 0.5 else -1.0])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([2.0 * label - 1.0])

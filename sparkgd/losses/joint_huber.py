@@ -66,3 +66,7 @@ class JointHuberLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([label.mean, np.sqrt(label.variance) if label.variance > 0.0 else 1.0])
+
+    def best_prediction(self, label: float) -> Array | None:
+        # No residual is left to measure a scale by, and the least one, 0, is no scale: it stays at 1, as in MLlib.
+        return np.array([label, 1.0])

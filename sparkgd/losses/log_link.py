@@ -16,3 +16,7 @@ class LogLinkLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([np.log(max(label.mean, TINY))])
+
+    def best_prediction(self, label: float) -> Array | None:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.array([label])))

@@ -7,6 +7,7 @@ from math import exp
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import logit
 
 from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss, RowDerivative
 from sparkgd.losses.numerics import TINY, sigmoid_slope, softplus_and_sigmoid
@@ -43,6 +44,11 @@ class LogisticLoss(Loss):
         odds = label.mean / max(1.0 - label.mean, TINY)
         return np.array([np.log(max(odds, TINY))])
 
+    def best_prediction(self, label: float) -> Array | None:
+        return np.asarray(logit(np.array([label])))
+
     def typical_curvature(self, label: LabelSummary) -> float:
+        if label.low == label.high:  # the null model is at infinity; what keeps a fit from it keeps it near 0
+            return 0.25
         # Half of the null model's: a fitted model is surer of itself.
         return max(0.5 * label.mean * (1.0 - label.mean), TINY)

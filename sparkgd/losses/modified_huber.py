@@ -50,3 +50,6 @@ class ModifiedHuberLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([2.0 * label.mean - 1.0])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([2.0 * label - 1.0])

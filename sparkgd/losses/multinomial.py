@@ -86,7 +86,12 @@ class MultinomialLoss(Loss):
         logs = np.log(np.maximum(self._shares(label), EPS))
         return np.asarray(logs - logs.mean())
 
+    def best_prediction(self, label: float) -> Array | None:
+        return np.where(np.arange(self.num_classes) == label, np.inf, 0.0)
+
     def typical_curvature(self, label: LabelSummary) -> float:
+        if label.low == label.high:  # the null model is at infinity; what keeps a fit from it keeps it near 0
+            return (self.num_classes - 1.0) / self.num_classes**2
         # Half of the null model's, averaged over the outputs: a fitted model is surer of itself.
         shares = self._shares(label)
         return max(0.5 * float(np.mean(shares * (1.0 - shares))), EPS)

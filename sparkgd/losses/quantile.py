@@ -55,3 +55,6 @@ class QuantileLoss(PiecewiseLinearLoss):
     def null_intercept(self, label: LabelSummary) -> Array:
         normal = label.mean + np.sqrt(label.variance) * float(ndtri(self.quantile))
         return np.array([min(max(normal, label.low), label.high)])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([label])

@@ -33,3 +33,6 @@ class SquaredLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([label.mean])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([label])

@@ -35,3 +35,6 @@ class SquaredHingeLoss(Loss):
 
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([2.0 * label.mean - 1.0])
+
+    def best_prediction(self, label: float) -> Array | None:
+        return np.array([2.0 * label - 1.0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sparkgd.data.statistics import Statistics
+from sparkgd.data.statistics import MAX_CLASSES, Statistics
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelRange, LabelSummary
@@ -17,6 +17,9 @@ ADVICE = {
     "offset": "drop these rows before fit",
     "fold": "say true or false for every row",
 }
+
+CLASSES = LabelRange(0.0, MAX_CLASSES, integer=True)
+"""Labels that can be told apart as classes."""
 
 
 def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
@@ -73,15 +76,24 @@ def check_weights(statistics: Statistics, columns: InputColumns) -> None:
         raise InvalidDataError(f"every weight {where} is zero; at least one row needs a positive weight")
 
 
-def check_label(
-    statistics: Statistics, label: LabelSummary, columns: InputColumns, loss: str, allowed: LabelRange
-) -> None:
-    """Refuse labels outside the allowed range, and training labels that are all the same.
+def check_classes(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse labels that are no classes where ``classWeight`` needs to know the class of each row.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    low, high = statistics.label_low, statistics.label_high
+    if not CLASSES.allows(low, high, statistics.label_integer):
+        found = f"column {columns.label!r} holds {_labels(low, high, statistics.label_integer)}"
+        raise InvalidDataError(f"{found}; classWeight needs {CLASSES}. Index the labels with StringIndexer")
+
+
+def check_label(label: LabelSummary, columns: InputColumns, loss: str, allowed: LabelRange) -> None:
+    """Refuse labels outside the allowed range.
 
     Parameters
     ----------
-    statistics : Statistics
-        Of the training rows.
     label : LabelSummary
         Of all rows.
     columns : InputColumns
@@ -94,14 +106,12 @@ def check_label(
     InvalidDataError
     """
     if not allowed.allows(label.low, label.high, label.integer):
-        kind = "" if label.integer or not allowed.integer else ", some of them fractional"
-        found = f"column {columns.label!r} holds labels from {label.low:g} to {label.high:g}{kind}"
+        found = f"column {columns.label!r} holds {_labels(label.low, label.high, label.integer or not allowed.integer)}"
         raise InvalidDataError(f"{found}; the {loss} loss needs {allowed}")
-    if statistics.label_low == statistics.label_high:
-        raise InvalidDataError(
-            f"column {columns.label!r} holds only the label {statistics.label_low:g}; there is nothing to learn. Check "
-            "the filter or split that the DataFrame comes from"
-        )
+
+
+def _labels(low: float, high: float, integer: bool) -> str:
+    return f"labels from {low:g} to {high:g}{'' if integer else ', some of them fractional'}"
 
 
 def _bad_rows(role: str, name: str, count: int, problem: str, where: str = "") -> InvalidDataError:

@@ -18,6 +18,7 @@ from sparkgd.engine.base import Packing
 from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.constant_label import ConstantLabelSummary, warn_of_constant_label
 from sparkgd.ml.data_checks import check_label
 from sparkgd.ml.display.progress import ProgressLine
 from sparkgd.ml.params.class_weights import class_weights_of
@@ -32,6 +33,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, check_settings
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.auto import named_solver
+from sparkgd.training.constant_label import decided_model
 from sparkgd.training.fit import Fitted, TrainingSet, check_finite, fit_stages
 from sparkgd.training.loop import Callback, Outcome, train
 from sparkgd.training.plan import Plan, Stages
@@ -115,17 +117,26 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
     def _fit(self, dataset: DataFrame) -> ModelT:
         self.checkParams()
         self._check_combination()
-        name, class_weights = type(self).__name__, class_weights_of(value_or_none(self, "classWeight"))
-        with training_data(dataset, self._columns(), self._packing(), name, class_weights) as data:
+        name, columns = type(self).__name__, self._columns()
+        class_weights = class_weights_of(value_or_none(self, "classWeight"))
+        with training_data(dataset, columns, self._packing(), name, class_weights) as data:
             loss = self._loss(self._num_classes(data))
-            check_label(data.rows.statistics, data.label, self._columns(), loss.name, self._label_range(loss))
-            settings = self._settings(loss, data)
+            check_label(data.label, columns, loss.name, self._label_range(loss))
+            settings, statistics = self._settings(loss, data), data.rows.statistics
+            decided = decided_model(settings, statistics, columns.offset is not None)
+            warn_of_constant_label(name, columns.label, statistics, decided)
+            if decided is not None:
+                return self._fitted(decided.weights, decided.intercepts, loss, ConstantLabelSummary(decided, data))
             plan = Plan(lambda: self._stages(settings, data.rows), name, settings.stopping.max_iterations)
             outcome = self._train(plan, data.rows)
             summary = TrainingSummary(outcome, data)
         _report(name, outcome, self.getOrDefault("maxIter"))
         layout = outcome.result.problem.layout
-        model = self._create_model(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss)
+        return self._fitted(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss, summary)
+
+    def _fitted(self, weights: Array, intercepts: Array, loss: Loss, summary: TrainingSummary) -> ModelT:
+        """The model with its summary and this estimator's params."""
+        model = self._create_model(weights, intercepts, loss)
         model._resetUid(self.uid)
         model._summary = summary  # type: ignore[attr-defined]
         return self._copyValues(model)

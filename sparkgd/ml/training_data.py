@@ -16,7 +16,7 @@ from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
-from sparkgd.ml.data_checks import check_problems, check_rows, check_weights
+from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
 from sparkgd.ml.params.class_weights import ClassWeights
 from sparkgd.reductions.sample import RowSample
 from sparkgd.training.fit import TrainingSet
@@ -81,6 +81,8 @@ def training_data(
         groups = engine.statistics()
         for statistics in groups.values():
             check_problems(statistics, columns)
+        if class_weights is not None:
+            check_classes(merge(list(groups.values())), columns)
         held_out = 1 if columns.validation is not None else -1
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:

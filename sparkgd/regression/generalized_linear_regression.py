@@ -18,6 +18,7 @@ from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
+from sparkgd.ml.params.penalty import label_unit
 from sparkgd.ml.params.rules import Rule, one_of
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import configured, java_model
@@ -141,7 +142,10 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
 
     def _penalty(self, statistics: Statistics, outputs: int) -> Penalty:
         """Of least squares; for other families `_stages` finds the factor."""
-        strength = self.getOrDefault("regParam") / statistics.label_deviation(ddof=0)
+        strength = self.getOrDefault("regParam")
+        if not family_and_link(self).is_least_squares:
+            return _ridge(strength)(statistics, outputs)
+        strength /= label_unit(self, statistics, 0, strength)
         deviations = statistics.deviation(ddof=0)
         return ElasticNet(np.zeros_like(deviations), strength * deviations**2)
 

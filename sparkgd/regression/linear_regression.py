@@ -15,7 +15,7 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
-from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty
+from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty, label_unit
 from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.penalties import Penalty
@@ -122,7 +122,8 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         solver = self.getOrDefault("solver")
         normal = solver == "normal" or (solver == "auto" and len(statistics.mean) <= NORMAL_COLUMNS)
         ddof = 0 if normal else 1
-        return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.label_deviation(ddof))
+        strength = self.getOrDefault("regParam") * (1.0 - self.getOrDefault("elasticNetParam"))
+        return column_penalty(self, statistics, outputs, ddof, 1.0 / label_unit(self, statistics, ddof, strength))
 
     def _moments_suffice(self) -> bool:
         return super()._moments_suffice() or (self.getOrDefault("solver") == "normal" and self._loss(2).is_quadratic)

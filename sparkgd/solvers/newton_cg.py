@@ -20,6 +20,9 @@ LOOSEST = 0.25
 DEPENDENT = 1e-9
 """Curvatures below this share of the largest are taken for rounding."""
 
+CANCELLED = 1e-12
+"""Share of the gradient below which a piece of its residual is taken for what rounding left of zero."""
+
 MAX_PRODUCTS = 50
 """Rounds of products for one step."""
 
@@ -80,7 +83,7 @@ class NewtonCg(Solver[NewtonCgState]):
 
     def ask(self, state: NewtonCgState) -> Question:
         if state.products >= 0:
-            return ProductQuestion(state.point, _pieces(state.residual_vector))
+            return ProductQuestion(state.point, self._residual_pieces(state))
         trials = state.point + state.lengths[:, None] * state.step
         if state.iteration < 0 or len(trials) > 1:
             return GradientQuestion(trials)
@@ -89,7 +92,7 @@ class NewtonCg(Solver[NewtonCgState]):
     def tell(self, state: NewtonCgState, reply: Reply) -> NewtonCgState:
         if state.products >= 0:
             assert reply.products is not None
-            return self._extended(state, _pieces(state.residual_vector), reply.products)
+            return self._extended(state, self._residual_pieces(state), reply.products)
         if state.iteration < 0:
             first = replace(state, first_residual=float(np.linalg.norm(reply.gradients[0])))
             return self._moved(first, reply)
@@ -104,10 +107,15 @@ class NewtonCg(Solver[NewtonCgState]):
         return self._extended(self._moved(state, reply), self._predicted(state), reply.products)
 
     @staticmethod
+    def _residual_pieces(state: NewtonCgState) -> Array:
+        """Directions for the step under construction."""
+        return _pieces(state.residual_vector, state.residual)
+
+    @staticmethod
     def _predicted(state: NewtonCgState) -> Array:
         """Directions for the point that is being tried: the gradient that the model predicts there, and the step."""
         gradient = state.gradient + state.lengths[0] * (state.residual_vector - state.gradient)
-        return np.vstack([_pieces(gradient), state.step])
+        return np.vstack([_pieces(gradient, state.residual), state.step])
 
     def _moved(self, state: NewtonCgState, reply: Reply) -> NewtonCgState:
         zeros, gradient = np.zeros_like(state.point), reply.gradients[0]
@@ -171,11 +179,16 @@ def _promised(state: NewtonCgState) -> float:
     return -0.5 * float((state.gradient + state.residual_vector) @ state.step)
 
 
-def _pieces(vector: Array) -> Array:
-    """The vector split in `PIECES` that sum to it, each zero where the others are not."""
+def _pieces(vector: Array, gradient_norm: float) -> Array:
+    """The vector split in `PIECES` that sum to it, each zero where the others are not.
+
+    A residual is orthogonal to all that it was minimised over: with few columns, that can be a whole piece. Rounding
+    leaves noise there, and a direction of it would be as good as drawn at random, so it is left out.
+    """
     pieces = np.zeros((PIECES, len(vector)))
     owner = np.arange(len(vector)) % PIECES
     pieces[owner, np.arange(len(vector))] = vector
+    pieces[np.linalg.norm(pieces, axis=1) <= CANCELLED * gradient_norm] = 0.0
     return pieces
 
 

@@ -168,10 +168,10 @@ def _stochastic(context: SolverContext) -> Solver[Any]:
     settings = context.settings
     batches: Batches
     if settings.batch_size is not None:
-        batches = UniformBatches(settings.seed, settings.batch_size, context.rows)
+        batches = UniformBatches(settings.unsigned_seed, settings.batch_size, context.rows)
         batch = settings.batch_size
     else:
-        batches = BernoulliBatches(settings.seed, settings.fraction)
+        batches = BernoulliBatches(settings.unsigned_seed, settings.fraction)
         batch = max(int(settings.fraction * context.rows), 1)
     # A batch's Hessian is that of all rows plus noise that falls with the batch: stable steps are about its inverse.
     update = UPDATES[settings.updater](settings.momentum)
@@ -187,7 +187,7 @@ def _local(method: type[LocalSgd] | type[LocalSvrg], share: float) -> Callable[[
     def build(context: SolverContext) -> Solver[Any]:
         settings = context.settings
         step = settings.step_size or share / (context.loss_curvature * context.row_length)
-        return method(step, settings.local_epochs, settings.seed, context.loss_curvature)
+        return method(step, settings.local_epochs, settings.unsigned_seed, context.loss_curvature)
 
     return build
 

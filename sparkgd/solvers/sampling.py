@@ -15,7 +15,8 @@ Rows = npt.NDArray[np.intp]
 
 
 def _stream(seed: int, step: int) -> np.random.Philox:
-    return np.random.Philox(key=np.array([seed & (2**64 - 1), step], dtype=np.uint64))
+    """The generator of one step; the seed is an integer of 64 bits without sign."""
+    return np.random.Philox(key=np.array([seed, step], dtype=np.uint64))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,14 @@ class SolverSettings:
     local_epochs: int = 1
     seed: int = 0
 
+    @property
+    def unsigned_seed(self) -> int:
+        """The seed as generators take it. Spark's are signed, 64 bits long and, where hashed, negative half the time.
+
+        The only place where a seed is converted: one that is not negative stays as it is.
+        """
+        return self.seed & (2**64 - 1)
+
 
 @dataclass(frozen=True)
 class SolverContext:

@@ -195,7 +195,6 @@ def test_class_weights_are_weights_multiplied(df, execution):
     ("given", "error", "message"),
     [
         ({0: 0.0, 1: 0.0}, InvalidDataError, "every weight by classWeight is zero"),
-        ({0: 0.0}, InvalidDataError, "only the label 1"),
         ({2: 1.0}, InvalidDataError, "names the label 2, which the data do not have"),
         ({0: -1.0}, InvalidParamError, "must be finite and >= 0"),
         ({0.5: 1.0}, InvalidParamError, "not a class"),

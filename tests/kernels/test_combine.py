@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -86,3 +87,12 @@ def test_class_weights_multiply_the_sample_weights():
     by_hand = kernel(block.reweighted(np.array([3.0, 0.5])))
     np.testing.assert_array_equal(weighted.gradient, by_hand.gradient)
     assert weighted.weight[0] == pytest.approx(float(block.weight @ np.where(block.label == 0, 3.0, 0.5)))
+
+
+def test_a_row_of_weight_zero_may_have_a_label_without_factor():
+    block = random_block(LogisticLoss())
+    label, weight = block.label.copy(), block.weight.copy()
+    label[:3], weight[:3] = [-1.0, 20_000.0, 0.5], 0.0
+    strange = replace(block, label=label, weight=weight).reweighted(np.array([3.0, 0.5]))
+    np.testing.assert_array_equal(strange.weight[:3], 0.0)
+    np.testing.assert_array_equal(strange.weight[3:], block.reweighted(np.array([3.0, 0.5])).weight[3:])

@@ -228,3 +228,35 @@ def test_settings_out_of_range_are_refused_with_a_message(name: str, settings: L
 def test_registered_under_its_own_name(name: str) -> None:
     assert REGISTERED[name].name == name
     assert LOSSES[name].build(SETTINGS) == REGISTERED[name]
+
+
+@each(ALL)
+def test_the_best_prediction_of_a_label_has_the_least_loss(loss: Loss) -> None:
+    grid = grid_of(loss)
+    values = loss.value_and_derivative(grid.label, grid.raw)[0]
+    for i, label in enumerate(grid.label[:, 0]):
+        best = loss.best_prediction(float(label))
+        if best is None:
+            continue
+        assert best.shape == (loss.num_outputs,)
+        least = 0.0
+        if np.isfinite(best).all():
+            raw = best if loss.num_outputs > 1 else best[0]
+            least = float(loss.value_and_derivative(np.array(label), np.asarray(raw))[0])
+        elif loss.num_outputs == 1:  # the loss falls all the way there, on its side of zero at least
+            side = np.sort(grid.raw[i][grid.raw[i] * best[0] > 0.0])
+            falling = loss.value_and_derivative(np.full_like(side, label), side)[0]
+            assert np.all(np.diff(falling) * np.sign(best[0]) <= 1e-15)
+        if loss.num_scalars == 0:
+            assert np.all(values[i] >= least - 1e-12)
+
+
+@each({name: loss for name, loss in ALL.items() if name not in SMOOTHED})
+def test_a_best_prediction_is_missing_only_where_no_mean_is_the_label(loss: Loss) -> None:
+    for label in labels_of(loss):
+        assert loss.best_prediction(float(label)) is not None or (name_has_link(loss) and label <= 0.0)
+
+
+def name_has_link(loss: Loss) -> bool:
+    """Whether it is the loss of a family and a link, whose means may be positive numbers only."""
+    return hasattr(loss, "link")

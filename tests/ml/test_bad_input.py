@@ -9,6 +9,7 @@ from pyspark.sql.types import DoubleType
 
 from sparkgd.classification import LogisticRegression
 from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
+from sparkgd.ml import training_data
 from sparkgd.regression import LinearRegression
 from tests.support.leftovers import nothing_left
 
@@ -145,8 +146,11 @@ FOUND_BY_INGEST = {
         "labels from 0 to 2; .* integers from 0 to 1",
     ),
     "negative label": (Q(), lambda d: at(d, "label", -1.0), "labels from -1 to 1"),
-    "constant label": (Q(), lambda d: d.where("label = 1"), "holds only the label 1; there is nothing to learn"),
-    "constant target": (LinearRegression(labelCol="weight"), lambda d: d, "holds only the label 1"),
+    "constant target without a unit for L2": (
+        LinearRegression(labelCol="weight", fitIntercept=False, regParam=0.1),
+        lambda d: d,
+        "column 'weight' holds only the label 1: its standard deviation, .* is 0. Set regParam=0",
+    ),
     "ragged": (Q(), lambda d: at(d, "features", array(1, 2, 3)), r"different lengths \(2, 3\)"),
     "ragged from the first row": (
         Q(),
@@ -185,6 +189,15 @@ def test_errors_of_the_data_leave_nothing_behind(spark, df, case):
     estimator, change, message = FOUND_BY_INGEST[case]
     with nothing_left(spark), pytest.raises(InvalidDataError, match=message):
         estimator.fit(change(df))
+
+
+@pytest.mark.parametrize("execution", ["cluster", "driver"])
+@pytest.mark.parametrize("label", [20_000.0, -1.0, 0.5])
+def test_class_weights_of_labels_that_are_no_classes_are_refused_first(spark, df, execution, label, monkeypatch):
+    monkeypatch.setattr(training_data, "PILOT_BYTES", 0)
+    estimator = LogisticRegression(classWeight={1: 2.0}, execution=execution)
+    with nothing_left(spark), pytest.raises(InvalidDataError, match=r"column 'label' .* classWeight needs integers"):
+        estimator.fit(at(df, "label", label))
 
 
 @pytest.mark.parametrize("execution", ["cluster", "driver"])

@@ -222,3 +222,21 @@ def test_an_epoch_that_raises_the_objective_is_forgotten():
     outcome = FIT.but(solver=wild, stopping=Stopping(20, 0.0)).run(block_of(features, label))
     assert outcome.objectives[-1] <= min(outcome.objectives)
     assert outcome.objectives[-1] < outcome.objectives[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SolverSettings("sgd", batch_size=7),
+        SolverSettings("sgd", fraction=0.2),
+        SolverSettings("localSGD"),
+        SolverSettings("localSVRG"),
+    ],
+    ids=lambda settings: f"{settings.name}-{settings.batch_size}",
+)
+def test_every_seed_that_spark_can_hold_is_one_of_its_own(settings):
+    block = random_block(LogisticLoss())
+    seeds = (0, 1, -1, -(2**63), 2**63 - 1, -3184823490573422417)
+    fits = [LocalFit(LogisticLoss(), replace(settings, seed=seed), 0.1, stopping=Stopping(3, 0.0)) for seed in seeds]
+    assert len({tuple(fit.run(block).coef) for fit in fits}) == len(seeds)
+    assert [fit.solver.unsigned_seed for fit in fits[:2]] == [0, 1]

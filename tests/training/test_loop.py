@@ -141,6 +141,17 @@ def test_many_models_share_rounds_and_end_as_each_alone():
     assert "more models" in engine.descriptions[0]
 
 
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if not name.startswith(("sgd", "local"))])
+def test_the_order_of_the_rows_decides_nothing(solver):
+    fit = FIT.but(solver=settings(solver))
+    expected = fit.run(BLOCK)
+    for seed in range(6):
+        outcome = fit.run(BLOCK.take(np.random.default_rng(seed).permutation(300)))
+        assert (outcome.iterations, len(outcome.seconds)) == (expected.iterations, len(expected.seconds))
+        np.testing.assert_allclose(outcome.objectives, expected.objectives, rtol=1e-12)
+        np.testing.assert_allclose(outcome.coef, expected.coef, rtol=1e-9)
+
+
 def test_a_held_out_fold_is_a_fold_that_is_not_there():
     held_out = FIT.but(held_out=2).run(FOLDS)
     without = FIT.run(replace(FOLDS.take(np.flatnonzero(FOLDS.fold != 2)), fold=None))

@@ -10,7 +10,7 @@ from pyspark.ml.param import Params, TypeConverters
 from pyspark.ml.param.shared import HasElasticNetParam, HasRegParam, HasStandardization
 
 from sparkgd.data.statistics import Statistics
-from sparkgd.exceptions import IncompatibleError, InvalidParamError
+from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
 from sparkgd.ml.params.shared import param, to_floats, to_rows, value_or_none
 from sparkgd.penalties import Bounded, ElasticNet, GroupLasso, NoPenalty, Penalty
 
@@ -104,6 +104,29 @@ def column_penalty(
     return _bounded(instance, "OnCoefficients", penalty, (outputs, columns))
 
 
+def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: float) -> float:
+    """The label's deviation, by which MLlib divides the L2 penalty of least squares, whose ``strength`` is given.
+
+    That of a constant label is 0, which does not matter (1 stands for it) without L2, or where an intercept, or
+    none for the label 0, leaves nothing for weights to do.
+
+    Raises
+    ------
+    InvalidDataError
+        If it does matter; MLlib has an error for it too.
+    """
+    if statistics.label_low < statistics.label_high:
+        return statistics.label_deviation(ddof)
+    is_free = instance.getOrDefault("fitIntercept") or statistics.label_low == 0.0
+    if strength > 0.0 and not (is_free and value_or_none(instance, "offsetCol") is None):
+        raise InvalidDataError(
+            f"column {instance.getOrDefault('labelCol')!r} holds only the label {statistics.label_low:g}: its standard "
+            "deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept without "
+            "offsetCol"
+        )
+    return 1.0
+
+
 def intercept_penalty(instance: Params, outputs: int) -> Penalty:
     """Bounds on the intercepts, where there are any.
 
@@ -145,10 +168,13 @@ def _walled(instance: Params, suffix: str, penalty: Penalty) -> Penalty:
 def centred(instance: Params, weights: Array, intercepts: Array) -> tuple[Array, Array]:
     """Multinomial weights (K, p) and intercepts (K,) with the mean 0 over the classes wherever the penalty allows.
 
-    Shifts of all classes alike change no probability; this choice, MLlib's, makes the model unique. Bounds rule it out.
+    Shifts of all classes alike change no probability; this choice, MLlib's, makes the model unique. Bounds rule it out,
+    and so does an infinite intercept.
     """
     sides, parts = ("lower", "upper"), ("OnCoefficients", "OnIntercepts")
     if any(value_or_none(instance, f"{side}Bounds{part}") is not None for side in sides for part in parts):
+        return weights, intercepts
+    if np.isinf(intercepts).any():
         return weights, intercepts
     free = _unpenalised(instance, weights.shape[1])
     mean = intercepts.mean() if instance.getOrDefault("fitIntercept") else 0.0
