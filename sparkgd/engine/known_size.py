@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from sparkgd.engine.expression_size import NUMBER_BYTES, ExpressionSize
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-NUMBER_BYTES = 8
+SAME_ROWS = frozenset({"Filter", "Sort", "LocalLimit", "GlobalLimit", "Repartition"})
+"""Operators of Spark's logical plans that return rows that they are given."""
 
-KNOWN_SIZE = frozenset(
-    {"LocalRelation", "Range", "Project", "Filter", "Sort", "LocalLimit", "GlobalLimit", "Union", "Repartition"}
-)
-"""Operators of Spark's logical plans of whose rows there are no more than Spark knows."""
+
+@dataclass(frozen=True)
+class Most:
+    """There are no more rows than these, and all of them take no more bytes."""
+
+    rows: float
+    bytes: float
+
+
+UNKNOWN = Most(math.inf, math.inf)
 
 
 def is_small(df: DataFrame, limit: int) -> bool:
@@ -22,10 +32,10 @@ def is_small(df: DataFrame, limit: int) -> bool:
 
     Spark knows the size of what is cached or local. Its estimate for files is that of the files, which may be
     compressed a hundred times over, so files are never said to be small; nor is what joins, explodes or computes rows
-    in Python.
+    in Python, or arrays by other expressions than those of `ExpressionSize`.
     """
     plan = df._jdf.queryExecution().optimizedPlan()
-    return int(plan.stats().sizeInBytes()) <= limit and all(_is_known(node, limit) for node in _nodes(plan))
+    return int(plan.stats().sizeInBytes()) <= limit and _most(plan, df.sparkSession._jvm).bytes <= limit
 
 
 def mean_row_bytes(df: DataFrame) -> float:
@@ -43,12 +53,34 @@ def _nodes(plan: Any) -> Iterator[Any]:
         yield from _nodes(children.apply(i))
 
 
-def _is_known(node: Any, limit: int) -> bool:
-    """Whether an operator adds no rows, or is a source whose rows, decompressed, take at most ``limit`` bytes."""
-    if not _is_cached(node):
-        return node.getClass().getSimpleName() in KNOWN_SIZE
-    numbers = _rows(node) * int(node.output().size())
-    return max(numbers * NUMBER_BYTES, int(node.stats().sizeInBytes())) <= limit
+def _most(node: Any, jvm: Any) -> Most:
+    """What an operator returns."""
+    kind = node.getClass().getSimpleName()
+    if _is_cached(node):
+        rows = _rows(node)  # compressed, they may take less than their numbers
+        return Most(rows, max(rows * int(node.output().size()) * NUMBER_BYTES, int(node.stats().sizeInBytes())))
+    if kind == "Range":
+        size = int(node.stats().sizeInBytes())
+        return Most(size // NUMBER_BYTES, size)
+    if kind == "LocalRelation":
+        # What was computed of local rows is local too, and Spark's estimate does not count the values of arrays.
+        return Most(int(node.data().size()), int(jvm.org.apache.spark.util.SizeEstimator.estimate(node.data())))
+    if kind in SAME_ROWS or kind == "Union" or kind == "Project":
+        children = node.children()
+        inputs = [_most(children.apply(i), jvm) for i in range(children.size())]
+        given = Most(sum(most.rows for most in inputs), sum(most.bytes for most in inputs))
+        return _projected(node, given, jvm) if kind == "Project" else given
+    return UNKNOWN
+
+
+def _projected(project: Any, given: Most, jvm: Any) -> Most:
+    """What is made of the given rows."""
+    if given == UNKNOWN:
+        return UNKNOWN
+    size, expressions = ExpressionSize(jvm), project.projectList()
+    for i in range(expressions.size()):
+        size.add(expressions.apply(i))
+    return Most(given.rows, given.rows * size.made + given.bytes * size.copies)
 
 
 def _is_cached(node: Any) -> bool:

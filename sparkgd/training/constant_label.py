@@ -70,9 +70,9 @@ def decided_model(settings: FitSettings, statistics: Statistics, has_offset: boo
     flat = penalty.project(np.zeros(layout.num_weights))
     if flat.any() and not is_infinite:
         return None
-    loss = 0.0 if is_infinite else _loss_of(label, best, settings)
+    value = 0.0 if is_infinite else _loss_of(label, best, settings)
     weights = layout.weights(np.concatenate([flat, np.zeros(layout.num_intercepts)]))
-    return DecidedModel(weights, intercepts, loss + penalty.value(flat))
+    return DecidedModel(weights, intercepts, value + penalty.value(flat))
 
 
 def _reachable(best: Array, settings: FitSettings, layout: CoefLayout) -> Array | None:

@@ -240,6 +240,26 @@ def test_a_source_that_changes_is_an_error(spark, tmp_path, depth, kind, lost):
             engine.round(KERNELS)
 
 
+@pytest.mark.parametrize(("depth", "scatter_bytes"), [(1, 1 << 20), (2, 1 << 20), (2, 500)])
+@pytest.mark.parametrize("empty", [{4, 9}, {0, 1, 12}, set(range(1, 13))], ids=["between", "edges", "all but one"])
+def test_several_partitions_that_gain_their_first_rows_are_an_error(
+    spark, tmp_path, monkeypatch, depth, scatter_bytes, empty
+):
+    monkeypatch.setattr(cluster_module, "SCATTER_BYTES", scatter_bytes)
+    marker = str(tmp_path / "changed")
+
+    def change(index, rows):
+        return rows if index not in empty or os.path.exists(marker) else []
+
+    with packed(spark, change=change) as data:
+        engine = ClusterEngine(data, depth)
+        engine.round(KERNELS)
+        open(marker, "w").close()
+        lose_handles(data)
+        with pytest.raises(InvalidDataError, match="the input changed while it was read again"):
+            engine.round(KERNELS)
+
+
 def test_a_failing_source_leaves_nothing_behind(spark):
     def fails(index, rows):
         yield from rows[:5]

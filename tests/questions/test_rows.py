@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sparkgd.kernels import Block
-from sparkgd.kernels.features import WideFeatures
-from sparkgd.questions.rows import RowsKernel, collected
+from sparkgd.kernels.features import DenseFeatures
+from sparkgd.kernels.wide import WideFeatures
+from sparkgd.questions.rows import RowsKernel, collected, squared_lengths
 from sparkgd.losses import LogisticLoss
 from tests.support.blocks import as_csr, as_float32, csr, random_block, split
 
@@ -36,3 +37,42 @@ def test_rows_of_any_partitions_are_collected_in_order(stored, stops, held_out, 
     np.testing.assert_array_equal(found.label, whole.label[used])
     np.testing.assert_array_equal(found.weight, whole.weight[used])
     np.testing.assert_array_equal(found.offset, whole.offset[used] if offset else np.zeros(used.sum()))
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and inverse deviation of each column, as a fit has them; 0 for a constant column."""
+    mean = values.mean(axis=0)
+    deviation = (values - mean).std(axis=0)
+    return mean, np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0.0)
+
+
+@pytest.mark.parametrize("stored", [lambda block: block, as_csr, as_wide])
+@pytest.mark.parametrize("distance", [0.0, 1e3, 1e6, 1e9, 1e12])
+def test_squared_lengths_are_those_of_centred_rows_however_far_the_mean(stored, distance):
+    block = random_block(LogisticLoss())
+    values = block.features.dense().copy()
+    values[:, 1] += distance
+    values[:, 3] -= distance / 7
+    block = stored(replace(block, features=DenseFeatures(values)))
+    center, scale = moments(values)
+    found = squared_lengths(block.features, center, scale)
+    np.testing.assert_allclose(found, np.square((values - center) * scale).sum(axis=1), rtol=1e-8)
+
+
+@pytest.mark.parametrize("stored", [lambda block: block, as_csr])
+def test_squared_lengths_of_rows_at_the_mean_are_not_negative(stored):
+    value = 0.1 + np.arange(1, 41)[:, None] * np.array([1.0, -300.0, 9000.0])
+    for row in value:
+        same = replace(random_block(LogisticLoss(), 4, 3), features=DenseFeatures(np.tile(row, (4, 1))))
+        found = squared_lengths(stored(same).features, row, np.ones(3))
+        assert (found >= 0.0).all()
+        np.testing.assert_allclose(found, 0.0, atol=1e-7)
+
+
+def test_squared_lengths_near_the_mean_are_expanded_to_the_same_bits():
+    """What a fit returned before far columns were told apart, it returns now."""
+    block = random_block(LogisticLoss())
+    center, scale = moments(block.features.dense())
+    square = np.square(scale)
+    expanded = np.square(block.features.dense()) @ square - 2.0 * (block.features.dense() @ (center * square))
+    np.testing.assert_array_equal(squared_lengths(block.features, center, scale), expanded + np.square(center) @ square)

@@ -9,6 +9,7 @@ from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
 from sparkgd.reductions.sample import LARGEST, sample_of
+from tests.support.blocks import csr
 
 ROWS = 4000
 RARE_ROWS = np.arange(17, ROWS, 400)
@@ -110,3 +111,17 @@ def test_weights_that_a_fit_will_refuse_do_no_harm(bad):
         sample = sample_of(block_of(values, weight), 0.1)
         assert 0 < sample.rows <= 0.1 * ROWS + 1
         assert np.isfinite(sample.weight).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, 1e12])
+def test_a_column_far_from_zero_spoils_no_chance(sparse, offset):
+    """Time stamps, say: expanded squares of them are rounding, of either sign and larger than all else."""
+    block = with_rare_column(sparse)
+    values = np.column_stack([block.features.dense(), offset + np.random.default_rng(4).normal(size=ROWS)])
+    block = Block(csr(values) if sparse else DenseFeatures(values), block.label, block.weight)
+    sample = sample_of(block, 0.05)
+    assert (sample.weight > 0.0).all()
+    assert sample.weight.sum() == pytest.approx(ROWS)
+    assert sample.rows <= 0.05 * ROWS + 1
+    assert np.count_nonzero(sample.features.dense()[:, 1]) == len(RARE_ROWS)
