@@ -26,7 +26,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.smoothing import SHRINK, Smoothing, SmoothingState
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
-from sparkgd.training.stage import Inquiry, Resumption, Solved, Solving
+from sparkgd.training.solving import Resumption, Solving
+from sparkgd.training.stage import Inquiry, Solved
 from sparkgd.training.stopping import Stopping
 
 Array = npt.NDArray[np.float64]

@@ -30,8 +30,9 @@ from sparkgd.training.rounds import Asked
 from sparkgd.training.sampled_hessian import metric_of
 from sparkgd.training.scaling import Scaled, check_constant, ridge_of, row_length, scaled
 from sparkgd.training.settings import FitSettings
+from sparkgd.training.solving import Solving
 from sparkgd.training.span_start import span_start
-from sparkgd.training.stage import Inquiry, Solved, Solving
+from sparkgd.training.stage import Inquiry, Solved
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import build_solver
 from sparkgd.solvers.settings import SolverContext
 from sparkgd.training.plan import Stages
-from sparkgd.training.stage import Resumption, Solved, Solving
+from sparkgd.training.solving import Resumption, Solving
+from sparkgd.training.stage import Solved
 from sparkgd.training.stopping import Stopping
 
 

@@ -12,7 +12,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.newton import Newton
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
-from sparkgd.training.stage import Inquiry, Solved, Solving
+from sparkgd.training.solving import Solving
+from sparkgd.training.stage import Inquiry, Solved
 from sparkgd.training.stopping import Stopping
 
 Array = npt.NDArray[np.float64]
