@@ -98,8 +98,11 @@ class Engine(ABC):
 
     @classmethod
     @abstractmethod
-    def pack(cls, df: DataFrame, packing: Packing) -> Engine:
-        """Take the rows of a DataFrame (see `sparkgd.data.columns`); nothing is left behind by an error."""
+    def pack(cls, df: DataFrame, packing: Packing, description: str) -> Engine:
+        """Take the rows of a DataFrame (see `sparkgd.data.columns`); nothing is left behind by an error.
+
+        Jobs are described as given, for whoever watches them.
+        """
 
     @property
     def num_bytes(self) -> int:

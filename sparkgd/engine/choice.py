@@ -28,6 +28,6 @@ def packed_rows(df: DataFrame, packing: Packing, description: str) -> Engine:
         Of Spark jobs.
     """
     if packing.execution != "cluster" and is_small(df, SMALL_BYTES):
-        return DriverEngine.pack(df, packing)
+        return DriverEngine.pack(df, packing, description)
     engine = ClusterEngine.pack(df, packing, description)
     return engine.gathered() if engine.num_bytes <= SHIPPED_BYTES[packing.execution] else engine

@@ -95,8 +95,8 @@ class ClusterEngine(Engine):
         self._fingerprint = sum(part.fingerprint for part in slices.values()) % 2**64
 
     @classmethod
-    def pack(cls, df: DataFrame, packing: Packing, description: str = "ingest") -> ClusterEngine:
-        """Pack the rows in one job, described as given."""
+    def pack(cls, df: DataFrame, packing: Packing, description: str) -> ClusterEngine:
+        """Pack the rows in one job."""
         context = df.sparkSession.sparkContext
         with job_description(context, description):
             packed = ingest(df, packing, SHIPPED_BYTES[packing.execution], collectable_bytes(context))
@@ -212,13 +212,14 @@ class ClusterEngine(Engine):
         level = self._ranked(partials) if sizes else partials
         for size in sizes:
             count = -(-count // size)
-            level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_add_group)
-        return _added([partial for _, partial in sorted(level.collect())], 1)
+            level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_adder(1))
+        parts = [partial for _, partial in sorted(level.collect())]
+        return combine(parts, 1) if parts else Partial(())  # its fingerprint is that of no rows
 
     def _reduce_scatter(self, partials: RDD[Any], count: int) -> Partial:
         """One shuffle of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
         ranges = self._ranked(partials).flatMap(_cut(count)).partitionBy(count, int)
-        added = ranges.mapPartitions(_add_range(self._depth)).collect()
+        added = ranges.mapPartitions(_adder(self._depth)).collect()
         return Partial.joined([partial for _, partial in sorted(added)])
 
     def _ranked(self, partials: RDD[Any]) -> RDD[Any]:
@@ -226,11 +227,6 @@ class ClusterEngine(Engine):
         ranks = {index: rank for rank, index in enumerate(self._indices)}
         # A partition that ingest found empty has no rank; its rows show in the fingerprint.
         return partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
-
-
-def _added(partials: Sequence[Partial], depth: int) -> Partial:
-    """Sum of the partials; for none at all one without sums, whose fingerprint is that of no rows."""
-    return combine(partials, depth) if partials else Partial(())
 
 
 def _replaced(partials: RDD[Any], known: dict[int, Partial]) -> RDD[Any]:
@@ -299,22 +295,16 @@ def _grouped(size: int) -> Callable[[tuple[int, Partial]], tuple[int, tuple[int,
     return lambda pair: (pair[0] // size, pair)
 
 
-def _add_group(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tuple[int, Partial]]:
-    """Add the members of one group in order of their rank. Runs on executors."""
-    members = sorted(rows, key=lambda row: row[1][0])
-    if members:
-        yield members[0][0], combine([partial for _, (_, partial) in members], 1)
-
-
 def _cut(count: int) -> Callable[[tuple[int, Partial]], Iterator[tuple[int, tuple[int, Partial]]]]:
     """Function for ``flatMap`` over ranked partials: their ranges, by number. Runs on executors."""
     return lambda pair: ((number, (pair[0], part)) for number, part in enumerate(pair[1].cut(count)))
 
 
-def _add_range(
-    depth: int,
-) -> Callable[[Iterable[tuple[int, tuple[int, Partial]]]], Iterator[tuple[int, Partial]]]:
-    """Function for ``mapPartitions`` over one range of all partials. Runs on executors."""
+def _adder(depth: int) -> Callable[[Iterable[tuple[int, tuple[int, Partial]]]], Iterator[tuple[int, Partial]]]:
+    """Function for ``mapPartitions`` over ranked partials of one group, or one range. Runs on executors.
+
+    They are added in the order of their ranks, as a tree of that depth adds them.
+    """
 
     def add(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tuple[int, Partial]]:
         members = sorted(rows, key=lambda row: row[1][0])

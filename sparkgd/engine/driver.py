@@ -45,7 +45,7 @@ class DriverEngine(Engine):
         self.packed = packed or Packed({})
 
     @classmethod
-    def pack(cls, df: DataFrame, packing: Packing) -> DriverEngine:
+    def pack(cls, df: DataFrame, packing: Packing, description: str) -> DriverEngine:
         """Collect the rows, without any Python worker: for data that Spark knows to be small."""
         packed = ingest_small(df, packing)
         return cls(packed.blocks(), packing.depth, packed, packing)
