@@ -35,6 +35,7 @@ from sparkgd.data.blockfile import (
 from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
+from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
@@ -122,7 +123,8 @@ def ingest(
     access : str
         How blocks are scanned, ``map`` or ``read``.
     most_bytes : int
-        Statistics are kept back by partitions where they take more than their share of this size.
+        Statistics are kept back by partitions where they take more than their share of this size; they are fetched by
+        a second job, unless all that was kept back is more than the driver can receive.
     condense : bool
         Whether moments are all that is wanted of the rows; those of dense rows then take their place where they are
         small enough to be shipped.
@@ -146,10 +148,11 @@ def ingest(
         found = handles.mapPartitionsWithIndex(inspector).collect()
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
+        partitions = completed(dict(found), handles, source, read_handles)
     except BaseException:
         _release(handles, name, None)
         raise
-    return ResidentPacked(dict(found), name, handles, source)
+    return ResidentPacked(partitions, name, handles, source)
 
 
 def _slots(context: SparkContext) -> int | None:
@@ -192,10 +195,6 @@ def _inspector(
     def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
         for handle, seconds in read_handles(rows):
             found = read_statistics(handle)
-            size = sum(part.num_bytes for part in found.values())
-            if size > most_bytes:
-                yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
-                continue
             is_whole = handle.num_bytes <= ship_bytes
             block = map_block(handle) if is_whole else open_block(handle, 0)
             sample = None if is_whole else sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
@@ -204,15 +203,13 @@ def _inspector(
                 part = replace(part, block=block if is_whole else None, shipped_sample=sample)
             elif not is_whole:
                 write_sample(handle, sample)
-            yield index, part
+            yield index, without_details(part, most_bytes)
 
     return inspect
 
 
 def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
     """What a partition would have sent from another machine, read from its files."""
-    if part.kept_back:
-        return part
     if part.handle.num_bytes <= ship_bytes:
         return replace(part, block=map_block(part.handle))  # the mapping outlives the files' names
     return replace(part, shipped_sample=read_sample(part.handle))

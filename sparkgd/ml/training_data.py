@@ -16,7 +16,7 @@ from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.ingest import ResidentPacked, ingest, ingest_small
 from sparkgd.engine.known_size import is_small
-from sparkgd.engine.limits import check_statistics, collectable_bytes
+from sparkgd.engine.limits import collectable_bytes
 from sparkgd.engine.packed import Packed
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelSummary
@@ -141,7 +141,6 @@ def training_data(
         packed = _pack(selected, execution, dtype, access, class_weights is not None, moments_suffice)
     try:
         check_rows(packed.partitions.values(), columns)
-        check_statistics(packed.partitions.values(), df.sparkSession.sparkContext)
         groups = packed.statistics()
         for statistics in groups.values():
             check_problems(statistics, columns)
