@@ -243,6 +243,11 @@ def read_statistics(handle: BlockHandle) -> dict[Group, Statistics]:
     return found
 
 
+def statistics_bytes(handle: BlockHandle) -> int:
+    """What `read_statistics` takes, on disk and on its way to the driver."""
+    return (Path(handle.path) / STATISTICS).stat().st_size
+
+
 def write_sample(handle: BlockHandle, sample: Block | None) -> None:
     """Keep a sample of the rows, or that there is none, beside them."""
     (Path(handle.path) / SAMPLE).write_bytes(pickle.dumps(sample, pickle.HIGHEST_PROTOCOL))

@@ -16,7 +16,7 @@ from sparkgd.engine.base import Engine, Packing
 from sparkgd.engine.description import job_description
 from sparkgd.engine.driver import DriverEngine, sample_of_packed
 from sparkgd.engine.ingest import ResidentPacked, ingest, read_handles
-from sparkgd.engine.limits import DriverLimits, check_statistics, collectable_bytes
+from sparkgd.engine.limits import DriverLimits, collectable_bytes
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
@@ -101,7 +101,6 @@ class ClusterEngine(Engine):
         with job_description(context, description):
             packed = ingest(df, packing, SHIPPED_BYTES[packing.execution], collectable_bytes(context))
         try:
-            check_statistics(packed.partitions.values(), context)
             limit = SKEW_LIMIT[packing.balance]
             ranges = row_ranges_of(packed.handles_by_partition(), packed.tasks, limit)
             return cls(packed, packing.depth, ranges, packing)

@@ -36,6 +36,7 @@ from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
+from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
@@ -111,7 +112,8 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
         share of this size; so the driver never receives more, however many partitions there are. Moments take the place
         of rows where these suffice and are small enough to be shipped.
     most_bytes : int
-        Statistics are kept back by partitions where they take more than their share of this size.
+        Statistics are kept back by partitions where they take more than their share of this size; they are fetched by
+        a second job, unless all that was kept back is more than the driver can receive.
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -134,10 +136,11 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
         found = handles.mapPartitionsWithIndex(inspector).collect()
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
+        partitions = completed(dict(found), handles, source, read_handles)
     except BaseException:
         _release(handles, name, None)
         raise
-    return ResidentPacked(dict(found), name, handles, source)
+    return ResidentPacked(partitions, name, handles, source)
 
 
 def _slots(context: SparkContext) -> int | None:
@@ -181,10 +184,6 @@ def _inspector(
     def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
         for handle, seconds in read_handles(rows):
             found = read_statistics(handle)
-            size = sum(part.num_bytes for part in found.values())
-            if size > most_bytes:
-                yield index, PackedPartition(handle, {}, seconds, None, kept_back=size)
-                continue
             is_whole = handle.num_bytes <= ship_bytes
             block = map_block(handle) if is_whole else open_block(handle, 0)
             is_sampled = not is_whole and sample_bytes > 0
@@ -194,15 +193,13 @@ def _inspector(
                 part = replace(part, block=block if is_whole else None, shipped_sample=sample)
             elif not is_whole:
                 write_sample(handle, sample)
-            yield index, part
+            yield index, without_details(part, most_bytes)
 
     return inspect
 
 
 def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
     """What a partition would have sent from another machine, read from its files."""
-    if part.kept_back:
-        return part
     if part.handle.num_bytes <= ship_bytes:
         return replace(part, block=map_block(part.handle))  # the mapping outlives the files' names
     return replace(part, shipped_sample=read_sample(part.handle))

@@ -31,7 +31,8 @@ class PackedPartition:
     columns : ndarray of int32 or None
         The columns that store anything, where these are few; see `WideFeatures`.
     kept_back : int
-        Bytes of the statistics, if they were too large to be shipped; there are none then.
+        Bytes of the statistics and columns, if they were too large to be sent at once; there are none then. Ingest
+        fetches them before anybody else sees the partition.
     shipped_sample : Block or None
         A sample of the rows, where there is one and these were not shipped themselves.
     """
