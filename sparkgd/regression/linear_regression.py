@@ -74,6 +74,8 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     with a = ``elasticNetParam``, sd_y the standard deviation of the label and s_j that of column j if
     ``standardization`` is true, else 1. The deviations are the weighted unbiased ones, except where MLlib uses its
     ``normal`` solver (``solver`` ``normal``, or ``auto`` up to 4096 columns): there they divide by the weight sum.
+    With an ``offsetCol``, which MLlib has not here, sd_y is that of the label less the offset: it is these differences
+    that are fitted, as in `GeneralizedLinearRegression`.
 
     With ``loss="huber"`` it minimises, over a scale sigma > 0 as well,
 
@@ -122,7 +124,7 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         solver = self.getOrDefault("solver")
         normal = solver == "normal" or (solver == "auto" and len(statistics.mean) <= NORMAL_COLUMNS)
         ddof = 0 if normal else 1
-        return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.label_deviation(ddof))
+        return column_penalty(self, statistics, outputs, ddof, l2_factor=1.0 / statistics.net_label_deviation(ddof))
 
     def _moments_suffice(self) -> bool:
         return self.getOrDefault("loss") == "squaredError" and self.getOrDefault("solver") in ("auto", "normal")
