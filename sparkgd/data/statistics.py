@@ -35,6 +35,10 @@ class Statistics:
         Weight of the rows whose value is not zero.
     label_mean, label_squares : float
         The same for the label.
+    net_label_mean, net_label_squares : float
+        The same for the label less the offset, which is what least squares fit; the label's own without offsets.
+    offset_low, offset_high : float
+        Smallest and largest offset; 0 without offsets.
     label_low, label_high : float
     label_integer : bool
     class_weights : dict of int to float
@@ -53,6 +57,10 @@ class Statistics:
     support: Array
     label_mean: float = 0.0
     label_squares: float = 0.0
+    net_label_mean: float = 0.0
+    net_label_squares: float = 0.0
+    offset_low: float = np.inf
+    offset_high: float = -np.inf
     label_low: float = np.inf
     label_high: float = -np.inf
     label_integer: bool = True
@@ -65,6 +73,7 @@ class Statistics:
         share = other.weight / weight if weight > 0.0 else 0.0
         with np.errstate(invalid="ignore"):  # infinite values are counted as problems, not warned about
             step, label_step = other.mean - self.mean, other.label_mean - self.label_mean
+            net_step = other.net_label_mean - self.net_label_mean
         return Statistics(
             rows=self.rows + other.rows,
             weight=weight,
@@ -74,6 +83,10 @@ class Statistics:
             support=self.support + other.support,
             label_mean=self.label_mean + share * label_step,
             label_squares=self.label_squares + other.label_squares + self.weight * share * label_step**2,
+            net_label_mean=self.net_label_mean + share * net_step,
+            net_label_squares=self.net_label_squares + other.net_label_squares + self.weight * share * net_step**2,
+            offset_low=min(self.offset_low, other.offset_low),
+            offset_high=max(self.offset_high, other.offset_high),
             label_low=min(self.label_low, other.label_low),
             label_high=max(self.label_high, other.label_high),
             label_integer=self.label_integer and other.label_integer,
@@ -94,6 +107,7 @@ class Statistics:
             squares=self.squares * factor,
             support=self.support * factor,
             label_squares=self.label_squares * factor,
+            net_label_squares=self.net_label_squares * factor,
             class_weights={label: weight * factor for label, weight in self.class_weights.items()},
         )
 
@@ -119,6 +133,10 @@ class Statistics:
     def label_deviation(self, ddof: int = 1) -> float:
         """Standard deviation of the label."""
         return float(np.sqrt(max(self.label_squares, 0.0) / self._divisor(ddof)))
+
+    def net_label_deviation(self, ddof: int = 1) -> float:
+        """Standard deviation of the label less the offset."""
+        return float(np.sqrt(max(self.net_label_squares, 0.0) / self._divisor(ddof)))
 
     def _divisor(self, ddof: int) -> float:
         """``W - sum w^2 / W`` (unbiased) or ``W``; infinite where a single row leaves nothing to divide by."""
@@ -205,7 +223,12 @@ def _of_chunk(chunk: Block) -> Statistics:
         if len(bad_rows):
             problems[("features", "NaN or infinite")] = len(bad_rows)
     divisor = total_weight or 1.0
-    label_mean = float(weight @ label) / divisor
+    label_mean, label_squares = _mean_and_squares(label, weight, divisor)
+    net, offset_range = (label_mean, label_squares), (0.0, 0.0)
+    if chunk.offset is not None:
+        net = _mean_and_squares(label - chunk.offset, weight, divisor)
+        offset_range = _range(chunk.offset[used])
+    label_low, label_high = _range(label[used])
     integer = bool(np.all(label[used] == np.floor(label[used])))
     return Statistics(
         rows=int(np.count_nonzero(used)),
@@ -215,14 +238,29 @@ def _of_chunk(chunk: Block) -> Statistics:
         squares=squares,
         support=chunk.features.column_support(weight),
         label_mean=label_mean,
-        label_squares=float(weight @ np.square(label - label_mean)),
-        label_low=float(np.min(label[used], initial=np.inf)),
-        label_high=float(np.max(label[used], initial=-np.inf)),
+        label_squares=label_squares,
+        net_label_mean=net[0],
+        net_label_squares=net[1],
+        offset_low=offset_range[0],
+        offset_high=offset_range[1],
+        label_low=label_low,
+        label_high=label_high,
         label_integer=integer,
         class_weights=_class_weights(label[used], weight[used]) if integer else {},
         problems=problems,
         bad_columns=bad_columns,
     )
+
+
+def _mean_and_squares(values: Array, weight: Array, divisor: float) -> tuple[float, float]:
+    """Weighted mean, and weighted sum of squares about it."""
+    mean = float(weight @ values) / divisor
+    return mean, float(weight @ np.square(values - mean))
+
+
+def _range(values: Array) -> tuple[float, float]:
+    """Least and largest value; ``inf`` and ``-inf`` of none."""
+    return float(np.min(values, initial=np.inf)), float(np.max(values, initial=-np.inf))
 
 
 def _problems(chunk: Block) -> dict[tuple[str, str], int]:

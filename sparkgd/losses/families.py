@@ -15,11 +15,20 @@ from sparkgd.losses.numerics import TINY
 
 Mask = npt.NDArray[np.bool_]
 
+NEAR = 2.0**-6
+"""Relative distance of label and mean below which the deviance is summed as a series."""
+
+TERMS = 10
+"""Terms of the series: more would add less than rounding."""
+
 
 class Family(ABC):
-    """Half the unit deviance as a function of label and mean, up to terms in the label alone; frozen.
+    """Half the unit deviance as a function of label and mean: zero where they are equal; frozen.
 
     Its derivative in the mean is ``(mean - label) / variance(mean)`` for every family.
+
+    No term in the label alone is left out: of an objective of deviances the part that a fit can still change is never
+    lost beside a constant, which is what tolerances relative to the objective rely on.
     """
 
     @property
@@ -95,12 +104,22 @@ class PowerFamily(Family):
     def value(self, label: Array, mean: Array) -> Array:
         if self.power == 0.0:
             return np.asarray(0.5 * np.square(label - mean))
+        excess = (label - mean) / mean
+        near = np.abs(excess) < NEAR
+        if not near.any():
+            return self._far_value(label, mean)
+        scale = np.power(mean, 2.0 - self.power)
+        return np.where(near, scale * _deviance_near(excess, self.power), self._far_value(label, mean))
+
+    def _far_value(self, label: Array, mean: Array) -> Array:
+        """The value where label and mean are not so close that its terms cancel."""
         if self.power == 1.0:
-            return mean - np.asarray(special.xlogy(label, mean))
+            return np.asarray(special.xlogy(label, label / mean) + (mean - label))
         if self.power == 2.0:
-            return label / mean + np.log(mean)
-        fall = 1.0 - self.power
-        return np.asarray(np.power(mean, fall + 1.0) / (fall + 1.0) - label * np.power(mean, fall) / fall)
+            return label / mean - 1.0 - np.log(label / mean)
+        fall, rise = 1.0 - self.power, 2.0 - self.power
+        own = np.power(label, rise) / (fall * rise)
+        return np.asarray(own + np.power(mean, rise) / rise - label * np.power(mean, fall) / fall)
 
     def variance(self, mean: Array) -> Array:
         return np.power(mean, self.power)
@@ -124,10 +143,23 @@ class BinomialFamily(Family):
         return min(max(mean, margin), 1.0 - margin)
 
     def value(self, label: Array, mean: Array) -> Array:
-        return -np.asarray(special.xlogy(label, mean) + special.xlog1py(1.0 - label, -mean))
+        return np.asarray(special.rel_entr(label, mean) + special.rel_entr(1.0 - label, 1.0 - mean))
 
     def variance(self, mean: Array) -> Array:
         return mean * (1.0 - mean)
 
     def variance_derivative(self, mean: Array) -> Array:
         return 1.0 - 2.0 * mean
+
+
+def _deviance_near(excess: Array, power: float) -> Array:
+    """Half the unit deviance of variance ``mean^power`` at a mean of 1 and a label of ``1 + excess``.
+
+    That is the integral of ``(y - t) t^-power`` over t from 1 to y: with a = 2 - power,
+    ``((1 + e)^a - 1 - a e) / (a (a - 1))``, the binomial series without its first two terms. For a of 0 and 1 the
+    series is that of the logarithms to which this tends.
+    """
+    coefs = [0.5]
+    for order in range(3, TERMS + 2):
+        coefs.append(coefs[-1] * (3.0 - power - order) / order)
+    return np.asarray(np.square(excess) * np.polynomial.polynomial.polyval(excess, coefs))

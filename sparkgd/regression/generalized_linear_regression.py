@@ -104,7 +104,8 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         sum_i w_i (y_i - mu_i) / (V(mu_i) g'(mu_i)) x_ij = regParam * Omega * b_j
 
     with Omega the sum of the working weights ``w_i / (V(mu_i) g'(mu_i)^2)`` at the optimum itself; the gaussian family
-    with the identity link has ``regParam / (2 sd_y) sum_j sd_j^2 b_j^2`` instead, with population deviations.
+    with the identity link has ``regParam / (2 sd_y) sum_j sd_j^2 b_j^2`` instead, with population deviations, sd_y that
+    of the label less the offset.
     McCullagh and Nelder, "Generalized linear models" (1989).
 
     Parameters

@@ -74,6 +74,8 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     with a = ``elasticNetParam``, sd_y the standard deviation of the label and s_j that of column j if
     ``standardization`` is true, else 1. The deviations are the weighted unbiased ones, except where MLlib uses its
     ``normal`` solver (``solver`` ``normal``, or ``auto`` up to 4096 columns): there they divide by the weight sum.
+    With an ``offsetCol``, which MLlib has not here, sd_y is that of the label less the offset: it is these differences
+    that are fitted, as in `GeneralizedLinearRegression`.
 
     With ``loss="huber"`` it minimises, over a scale sigma > 0 as well,
 

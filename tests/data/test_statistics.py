@@ -40,6 +40,18 @@ def test_they_equal_numpy(storage):
     np.testing.assert_allclose(found.support, w @ (x != 0.0), rtol=1e-12)
 
 
+def test_the_net_label_is_the_label_less_the_offset():
+    block = random_block(SquaredLoss(), rows=200, offset=True)
+    net = of(replace(block, label=block.label - block.offset, offset=None))
+    found = of(block)
+    assert (found.net_label_mean, found.net_label_squares) == (net.label_mean, net.label_squares)
+    assert found.net_label_deviation(ddof=0) == net.label_deviation(ddof=0) != found.label_deviation(ddof=0)
+    assert net.net_label_deviation() == net.label_deviation()
+    used = block.offset[block.weight > 0.0]
+    assert (found.offset_low, found.offset_high) == (used.min(), used.max())
+    assert (net.offset_low, net.offset_high) == (0.0, 0.0)
+
+
 def test_unit_weights_give_the_ordinary_unbiased_deviation():
     block = replace(random_block(SquaredLoss()), weight=np.ones(60))
     np.testing.assert_allclose(of(block).deviation(), np.std(block.features.dense(), axis=0, ddof=1), rtol=1e-12)
@@ -47,16 +59,18 @@ def test_unit_weights_give_the_ordinary_unbiased_deviation():
 
 @each_storage
 @pytest.mark.parametrize("stops", [[1], [30], [10, 10, 35], [20, 40, 59]], ids=str)
-def test_merging_parts_gives_the_whole(storage, stops):
-    block = random_block(LogisticLoss())
+@pytest.mark.parametrize("offset", [False, True])
+def test_merging_parts_gives_the_whole(storage, stops, offset):
+    block = random_block(LogisticLoss(), offset=offset)
     parts = [of(storage(part)) for part in split(block, stops) if part.rows]
     assert_close_statistics(merge(parts), of(block))
     assert_close_statistics(merge(parts[::-1]), of(block))
 
 
 @each_storage
-def test_parts_of_weight_zero_change_nothing(storage):
-    block = random_block(LogisticLoss())
+@pytest.mark.parametrize("offset", [False, True])
+def test_parts_of_weight_zero_change_nothing(storage, offset):
+    block = random_block(LogisticLoss(), offset=offset)
     nothing = of(storage(replace(block, weight=np.zeros(block.rows), label=np.full(block.rows, 0.5))))
     assert nothing.rows == 0
     assert np.isfinite(nothing.mean).all()
@@ -80,7 +94,7 @@ def test_a_single_row_has_deviation_zero():
 
 
 def test_folds_are_kept_apart():
-    block = random_block(LogisticLoss(), rows=200)
+    block = random_block(LogisticLoss(), rows=200, offset=True)
     by_fold = statistics_of(block)
     assert set(by_fold) == {Group(0), Group(1), Group(2)}
     for group, found in by_fold.items():
@@ -147,7 +161,7 @@ def test_fractional_labels_are_no_classes():
 
 
 def test_reweighting_is_multiplying_the_weights():
-    block = random_block(LogisticLoss())
+    block = random_block(LogisticLoss(), offset=True)
     for factor in (3.0, 0.25):
         assert_close_statistics(of(block).reweighted(factor), of(replace(block, weight=block.weight * factor)))
 

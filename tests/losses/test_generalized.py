@@ -20,6 +20,7 @@ from sparkgd.losses import (
     generalized_loss,
     power_link,
 )
+from sparkgd.losses.families import NEAR
 from sparkgd.losses.links import PowerLink
 from tests.losses.cases import GENERALIZED, grid_of
 
@@ -81,12 +82,12 @@ def test_a_class_of_its_own_equals_the_chain_rule(family: Family, link: str) -> 
     own, general = generalized_loss(family, LINKS[link]), GeneralizedLoss(family, LINKS[link])
     assert of_its_own(own) and own.label_range == general.label_range
     grid = grid_of(own, largest=2.0)
+    (value, derivative), (other_value, other_derivative) = (
+        loss.value_and_derivative(grid.label, grid.raw) for loss in (own, general)
+    )
     pairs = [
-        *zip(
-            own.value_and_derivative(grid.label, grid.raw),
-            general.value_and_derivative(grid.label, grid.raw),
-            strict=True,
-        ),
+        (value - value[:, :1], other_value - other_value[:, :1]),  # equal up to a constant of the label
+        (derivative, other_derivative),
         (own.curvature(grid.label, grid.raw), general.curvature(grid.label, grid.raw)),
         (own.inverse_link(grid.raw), general.inverse_link(grid.raw)),
     ]
@@ -125,6 +126,31 @@ def test_value_is_the_negative_log_likelihood_up_to_a_constant_of_the_label(fami
     mean = np.linspace(0.1, 0.9, 9)
     constant = family.value(label, mean) + log_density(family, label, mean)
     np.testing.assert_allclose(constant, np.broadcast_to(constant[:, :1], constant.shape), rtol=1e-9, atol=1e-12)
+
+
+POWERS = [0.0, 1.0, 1.2, 1.5, 1.9, 2.0, 2.5, 3.0]
+
+
+@pytest.mark.parametrize("family", [*map(PowerFamily, POWERS), BinomialFamily()], ids=str)
+def test_deviance_is_zero_exactly_where_the_mean_is_the_label(family: Family) -> None:
+    label = np.array([0.03, 0.4, 0.9])[:, None]
+    assert not family.value(label, label).any()
+    mean = label * np.array([0.2, 0.98, 1.02, 1.1])
+    assert np.all(family.value(label, mean) > 0.0)
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("distance", [1e-12, 1e-8, 1e-5, 1e-3, 0.0155, 0.0157, 0.02, 0.5])
+def test_deviance_does_not_cancel_near_the_label(power: float, distance: float) -> None:
+    """It is the integral of ``(y - t) / t^power`` from the mean to the label."""
+    mean = 3e4
+    label = mean * (1.0 + distance)
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    along = 0.5 * (nodes + 1.0)
+    integrand = (1.0 - along) / (1.0 + (label / mean - 1.0) * along) ** power
+    integral = (label - mean) ** 2 * mean**-power * 0.5 * float(weights @ integrand)
+    value = PowerFamily(power).value(np.array([label]), np.array([mean]))[0]
+    assert value == pytest.approx(integral, rel=1e-13 if distance < NEAR else 1e-10)
 
 
 def test_negative_binomial_is_the_negative_log_likelihood_and_tends_to_poisson() -> None:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
 from sparkgd.regression import GeneralizedLinearRegression, GeneralizedLinearRegressionModel
-from sparkgd.regression.glm_family import NAMED_LINKS, family_and_link
+from sparkgd.regression.glm_family import NAMED_LINKS
 from tests.support.frames import frame
 from tests.support.objectives import assert_same_model
 
@@ -45,9 +45,7 @@ def label_of(params: dict[str, object]) -> str:
 @pytest.mark.parametrize("params", NAMED + TWEEDIE, ids=lambda p: "-".join(str(v) for v in p.values()))
 def test_coefficients_are_mllibs(df, params, reg):
     given = {name: value for name, value in params.items() if value is not None}
-    shared = {**given, "regParam": reg, "labelCol": label_of(params), "weightCol": "weight"}
-    if not least_squares(given) or reg == 0.0:
-        shared["offsetCol"] = "offset"
+    shared = {**given, "regParam": reg, "labelCol": label_of(params), "weightCol": "weight", "offsetCol": "offset"}
     found = GeneralizedLinearRegression(tol=1e-9, **shared).fit(df)
     expected = MLlibGeneralizedLinearRegression(tol=1e-10, maxIter=200, **shared).fit(df)
     assert_same_model(found, expected, 1e-5)
@@ -55,8 +53,12 @@ def test_coefficients_are_mllibs(df, params, reg):
     assert found.summary.totalIterations <= 25
 
 
-def least_squares(params: dict[str, object]) -> bool:
-    return family_and_link(GeneralizedLinearRegression(**params)).is_least_squares
+def test_the_least_squares_penalty_is_that_of_the_training_rows_labels_less_offsets(df):
+    held = df.withColumn("held", F.monotonically_increasing_id() % 4 == 0).withColumn("offset", 5 * F.col("offset"))
+    shared = {"regParam": 0.3, "weightCol": "weight", "offsetCol": "offset"}
+    found = GeneralizedLinearRegression(validationIndicatorCol="held", **shared).fit(held)
+    expected = MLlibGeneralizedLinearRegression(**shared).fit(held.where("not held"))
+    assert_same_model(found, expected, 1e-8)
 
 
 def test_score_equations_hold_with_the_penalty(df):

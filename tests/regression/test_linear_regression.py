@@ -110,9 +110,12 @@ def test_predictions_are_mllibs(df):
         assert model.predict(mine.features) == pytest.approx(mine.prediction, rel=1e-12)
 
 
-def test_offset_is_subtracted_from_the_label(df):
-    model = LinearRegression(offsetCol="offset").fit(df)
-    expected = LinearRegression().fit(df.withColumn("label", F.col("label") - F.col("offset")))
+@pytest.mark.parametrize("params", [{}, {"regParam": 0.3}, {"regParam": 0.3, "solver": "l-bfgs"}], ids=str)
+def test_offset_is_subtracted_from_the_label(df, params):
+    """The penalty's deviation is that of the difference too."""
+    model = LinearRegression(offsetCol="offset", tol=1e-10, **params).fit(df)
+    net = df.withColumn("label", F.col("label") - F.col("offset"))
+    expected = LinearRegression(tol=1e-10, **params).fit(net)
     assert_same_model(model, expected, 1e-8)
     for row in model.transform(df).collect():
         assert row.prediction == pytest.approx(model.predict(row.features) + row.offset, rel=1e-12)

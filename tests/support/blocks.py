@@ -68,7 +68,9 @@ def split(block: Block, stops: Sequence[int]) -> list[Block]:
 
 def assert_close_statistics(left: Statistics, right: Statistics) -> None:
     """Equal, but for rounding of what is summed."""
-    for name in ("weight", "weight_squares", "mean", "squares", "support", "label_mean", "label_squares"):
+    by_label = ("label_mean", "label_squares", "net_label_mean", "net_label_squares")
+    for name in ("weight", "weight_squares", "mean", "squares", "support", *by_label):
         np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12, atol=1e-12, err_msg=name)
-    for name in ("rows", "label_low", "label_high", "label_integer", "class_weights", "problems", "bad_columns"):
+    ranges = ("label_low", "label_high", "offset_low", "offset_high")
+    for name in ("rows", *ranges, "label_integer", "class_weights", "problems", "bad_columns"):
         assert getattr(left, name) == getattr(right, name), name

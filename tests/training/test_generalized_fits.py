@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from sparkgd.data.statistics import Group, Statistics, statistics_of
@@ -61,3 +62,30 @@ def test_reaches_the_root_of_the_score(family: Family, link: Link, solver: str) 
     size = np.abs(design).T @ np.abs(working * (mean - block.label))
     # The objective is quadratic about its minimum: within TOL of it, the score is within the root of TOL of zero.
     assert np.all(np.abs(score) <= np.sqrt(TOL) * size)
+
+
+def low_noise_block(unit: float) -> tuple[Block, npt.NDArray[np.float64]]:
+    """Labels within a tenth of their means, which is all that a fit has to go by, and the coef of their exact fit."""
+    random = np.random.default_rng(43)
+    features = random.normal(size=(1000, 3)) * [1.0, 0.1, 0.02]
+    mean = unit * (5.0 + features @ np.array([1.0, 0.1, 0.1]))
+    label = mean * random.gamma(100.0, 0.01, 1000)
+    design = np.column_stack([features, np.ones(1000)])
+    coef = np.linalg.lstsq(design, label)[0]
+    for _ in range(20):  # the score of the gamma family with the identity link is sum x (y - m) / m^2
+        mean = design @ coef
+        score, slope = design.T @ ((label - mean) / mean**2), (design.T * ((2.0 * label - mean) / mean**3)) @ design
+        coef = coef + np.linalg.solve(slope, score)
+    return Block(DenseFeatures(features), label, np.ones(1000)), coef
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_coefs_are_exact_whatever_the_unit_of_the_labels(unit: float) -> None:
+    """A tolerance relative to the objective is one relative to the deviance."""
+    block, coef = low_noise_block(unit)
+    statistics, engine = statistics_of(block)[Group()], DriverEngine([block])
+    loss = generalized_loss(PowerFamily(2.0), LINKS["identity"])
+    spec = TrainingSpec(loss, no_penalty, True, False, SolverSettings("auto"), Stopping(100, 1e-9))
+    outcome = train(engine, [prepare(spec, statistics, block.rows, engine).task])[0]
+    assert outcome.ending.status is Status.CONVERGED
+    np.testing.assert_allclose(outcome.coef, coef, rtol=1e-6)

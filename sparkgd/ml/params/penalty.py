@@ -105,24 +105,26 @@ def column_penalty(
 
 
 def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: float) -> float:
-    """The label's deviation, by which MLlib divides the L2 penalty of least squares, whose ``strength`` is given.
+    """Deviation of the label less the offset, which MLlib divides the L2 of least squares by; its ``strength`` is given.
 
-    That of a constant label is 0, which does not matter (1 stands for it) without L2, or where an intercept, or
-    none for the label 0, leaves nothing for weights to do.
+    That of a constant is 0, which does not matter (1 stands for it) without L2, or where an intercept, or none for the
+    constant 0, leaves nothing for weights to do.
 
     Raises
     ------
     InvalidDataError
         If it does matter; MLlib has an error for it too.
     """
-    if statistics.label_low < statistics.label_high:
-        return statistics.label_deviation(ddof)
-    is_free = instance.getOrDefault("fitIntercept") or statistics.label_low == 0.0
-    if strength > 0.0 and not (is_free and value_or_none(instance, "offsetCol") is None):
+    label, offset = statistics.label_low, statistics.offset_low
+    is_constant = label == statistics.label_high and offset == statistics.offset_high
+    deviation = 0.0 if is_constant else statistics.net_label_deviation(ddof)
+    if deviation > 0.0:
+        return deviation
+    if strength > 0.0 and not (instance.getOrDefault("fitIntercept") or statistics.net_label_mean == 0.0):
+        less = " less the offset" if value_or_none(instance, "offsetCol") is not None else ""
         raise InvalidDataError(
-            f"column {instance.getOrDefault('labelCol')!r} holds only the label {statistics.label_low:g}: its standard "
-            "deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept without "
-            "offsetCol"
+            f"column {instance.getOrDefault('labelCol')!r}{less} holds only the value {statistics.net_label_mean:g}: its "
+            "standard deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept"
         )
     return 1.0
 
