@@ -105,7 +105,7 @@ def column_penalty(
 
 
 def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: float) -> float:
-    """Deviation of the label less the offset, which MLlib divides the L2 of least squares by; its ``strength`` is given.
+    """Deviation of the label less the offset, which MLlib divides the L2 of least squares by, if it has any ``strength``.
 
     That of a constant is 0, which does not matter (1 stands for it) without L2, or where an intercept, or none for the
     constant 0, leaves nothing for weights to do.
@@ -123,8 +123,8 @@ def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: fl
     if strength > 0.0 and not (instance.getOrDefault("fitIntercept") or statistics.net_label_mean == 0.0):
         less = " less the offset" if value_or_none(instance, "offsetCol") is not None else ""
         raise InvalidDataError(
-            f"column {instance.getOrDefault('labelCol')!r}{less} holds only the value {statistics.net_label_mean:g}: its "
-            "standard deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept"
+            f"column {instance.getOrDefault('labelCol')!r}{less} holds only the value {statistics.net_label_mean:g}: "
+            "its standard deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept"
         )
     return 1.0
 
