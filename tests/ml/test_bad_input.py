@@ -167,6 +167,7 @@ FOUND_BY_INGEST = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("case", BEFORE_ANY_JOB)
 def test_errors_of_params_and_schema_come_before_any_job(spark, df, case):
     estimator, change, error, message = BEFORE_ANY_JOB[case]
@@ -187,6 +188,7 @@ def test_errors_of_the_data_leave_nothing_behind(spark, df, case):
         estimator.fit(change(df))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("execution", ["cluster", "driver"])
 def test_a_refused_combination_leaves_nothing_behind(spark, df, execution):
     estimator = LogisticRegression(solver="sgd", schedule="lineSearch", execution=execution)
