@@ -7,12 +7,13 @@ RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo test test-lowest lint bench bench-smoke zip clean
+.PHONY: help demo test test-fast test-lowest lint bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         train on real data with spark-submit; results in demo-output/"
 	@echo "make test         run all tests on the newest Spark"
+	@echo "make test-fast    run the tests that need no Spark, and a few that do: an answer in three minutes"
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        measure against MLlib"
@@ -30,6 +31,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(RUN) python -m pytest
+
+# A test is in the handful by its marker, smoke; the markers are explained in pyproject.toml.
+test-fast: $(VENV)/.installed
+	$(RUN) python -m pytest -m "not cluster and not slow and (smoke or not spark)"
 
 test-lowest: $(LOWEST)/.installed
 	scripts/in_venv.sh $(LOWEST) python -m pytest

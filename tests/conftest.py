@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that use Spark, for ``make test-fast`` to choose from."""
+    if "spark" in getattr(item, "fixturenames", ()):
+        item.add_marker("spark")
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session on two cores; its Python workers import this checkout, installed or not."""

@@ -63,6 +63,7 @@ def test_logistic_losses_give_the_logistic_regression(df, name, label):
     assert "probability" not in model.transform(df).columns
 
 
+@pytest.mark.smoke
 def test_threshold_is_on_the_margin_offset_included(df):
     model = GradientDescentClassifier(loss="hinge", regParam=0.1, offsetCol="offset", threshold=-1.5).fit(df)
     for row in model.transform(df).collect():

@@ -92,6 +92,7 @@ def test_without_regularisation_the_reason_says_that_there_is_no_proof(spark):
     assert summary.dualityGap == summary.objective
 
 
+@pytest.mark.smoke
 def test_scores_as_mllib_does(df, model):
     margin = FEATURES @ model.coefficients.toArray() + model.intercept
     scored = model.transform(df.drop("w", "o"))

@@ -37,7 +37,7 @@ def df(spark):
         {"regParam": 0.0},
         {"regParam": 0.1, "fitIntercept": False},
         {"regParam": 0.05, "elasticNetParam": 0.5, "standardization": False},
-        {"regParam": 0.05, "elasticNetParam": 1.0, "weightCol": "weight"},
+        pytest.param({"regParam": 0.05, "elasticNetParam": 1.0, "weightCol": "weight"}, marks=pytest.mark.smoke),
     ],
     ids=str,
 )

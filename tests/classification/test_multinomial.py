@@ -71,6 +71,7 @@ def test_outputs_are_mllibs(df, thresholds):
         np.testing.assert_allclose(model.predictProbability(mine.features), mine.probability, rtol=1e-10)
 
 
+@pytest.mark.smoke
 def test_two_classes_as_multinomial(df):
     two = df.where("label < 2")
     params = {"regParam": 0.05, "family": "multinomial"}

@@ -49,6 +49,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_block_larger_than_memory_is_scanned_with_little_resident(tmp_path):
     block = tmp_path / "block"

@@ -92,6 +92,7 @@ def assert_same_bits(left, right):
             np.testing.assert_array_equal(getattr(mine, name), getattr(other, name), err_msg=name)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_tree_of_any_depth_gives_the_bits_of_the_driver(spark, depth):
     with packed(spark) as data:
@@ -154,6 +155,7 @@ def test_partitions_without_rows_are_normal(spark):
             )
 
 
+@pytest.mark.smoke
 def test_ingest_reads_the_source_once_and_each_round_is_one_job(spark):
     context, reads = spark.sparkContext, spark.sparkContext.accumulator(0)
     with packed(spark, count=reads) as data:

@@ -38,6 +38,7 @@ def data(tmp_path: Path) -> Path:
 TRAIN = ("--labelCol", "benign", "--regParam", "0.01", "--model", "model", "--report", "report.json")
 
 
+@pytest.mark.slow
 def test_train_then_predict(data: Path, tmp_path: Path) -> None:
     trained = submit(
         str(ROOT / "jobs" / "train.py"), "--input", data.name, *TRAIN, "--plot", "curve.png", cwd=tmp_path
@@ -59,6 +60,7 @@ def test_train_then_predict(data: Path, tmp_path: Path) -> None:
     assert (rows["prediction"] == rows["benign"]).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_a_missing_column_is_one_line_and_exit_code_2(data: Path, tmp_path: Path) -> None:
     run = submit(
         str(ROOT / "jobs" / "train.py"), "--input", data.name, "--labelCol", "malign", "--model", "model", cwd=tmp_path

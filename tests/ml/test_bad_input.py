@@ -171,6 +171,7 @@ FOUND_BY_INGEST = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("case", BEFORE_ANY_JOB)
 def test_errors_of_params_and_schema_come_before_any_job(spark, df, case):
     estimator, change, error, message = BEFORE_ANY_JOB[case]
@@ -191,6 +192,7 @@ def test_errors_of_the_data_leave_nothing_behind(spark, df, case):
         estimator.fit(change(df))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("execution", ["cluster", "driver"])
 @pytest.mark.parametrize("label", [20_000.0, -1.0, 0.5])
 def test_class_weights_of_labels_that_are_no_classes_are_refused_first(spark, df, execution, label, monkeypatch):

@@ -93,6 +93,7 @@ def test_every_column_may_have_an_awkward_name(df, name, with_offset):
     assert [tuple(row) for row in scored.collect()] == [tuple(row) for row in expected.collect()]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("offset", [None, "o.f.f"])
 def test_several_feature_columns_may_have_awkward_names(df, offset):
     numbers = df.selectExpr("label", "weight AS `w.1`", "offset AS `off set`", "0.1D AS `o.f.f`")

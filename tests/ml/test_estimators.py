@@ -113,6 +113,7 @@ def test_an_estimator_is_saved_and_loaded_with_every_param(df, tmp_path, estimat
     }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("estimator", "model_class", "other_class"),
     [

@@ -27,7 +27,7 @@ def df(spark):
     frame_.unpersist()
 
 
-@pytest.mark.parametrize("solver", ["newton", "l-bfgs", "gd", "sgd"])
+@pytest.mark.parametrize("solver", [pytest.param("newton", marks=pytest.mark.smoke), "l-bfgs", "gd", "sgd"])
 def test_cluster_and_driver_give_the_same_coefficients(spark, df, solver):
     estimator = LogisticRegression(solver=solver, regParam=0.01, weightCol="weight", maxIter=5, tol=0.0)
     if solver == "sgd":

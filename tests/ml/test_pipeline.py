@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import SparkSession
@@ -12,6 +13,7 @@ from pyspark.sql import SparkSession
 from sparkgd.classification import LogisticRegression, LogisticRegressionModel
 
 
+@pytest.mark.smoke
 def test_pipeline_and_its_model_are_saved_and_loaded(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(float(i % 2), float(i), float(i * i % 7)) for i in range(20)]
     df = spark.createDataFrame(rows, "label double, a double, b double")

@@ -84,6 +84,7 @@ def test_the_working_weights_are_those_of_the_training_rows(df, execution, stand
         assert_same_model(model, GeneralizedLinearRegression(**params).fit(marked.where("not held")), 1e-7)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("params", [{"family": "binomial", "link": "cloglog"}, TWEEDIE[1]], ids=str)
 def test_predictions_are_mllibs(df, params):
     given = {name: value for name, value in params.items() if value is not None}

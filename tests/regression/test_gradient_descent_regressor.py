@@ -58,6 +58,7 @@ def test_every_loss_by_name_fits_predicts_saves_and_loads(df, tmp_path, name):
     assert loaded.predict(rows[0].features) == pytest.approx(rows[0].prediction, rel=1e-12)
 
 
+@pytest.mark.smoke
 def test_losses_that_other_estimators_have_give_the_same_model(df):
     squared = GradientDescentRegressor(regParam=0.0, tol=1e-10).fit(df)
     assert_same_model(squared, LinearRegression(tol=1e-10).fit(df), 1e-7)

@@ -103,6 +103,7 @@ def _huber_objective(model, params):
     return weight @ values / weight.sum() + ridge
 
 
+@pytest.mark.smoke
 def test_predictions_are_mllibs(df):
     model, mllib = LinearRegression(regParam=0.1).fit(df), MLlibLinearRegression(regParam=0.1).fit(df)
     for mine, theirs in zip(model.transform(df).collect(), mllib.transform(df).collect(), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.solvers.base import State, Status
 from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.training.loop import Outcome, train
 from sparkgd.training.plan import Prepared
 from sparkgd.training.rounds import Question, run_round
 from sparkgd.training.stopping import Stopping
@@ -60,6 +62,14 @@ def first_state(prepared: Prepared) -> State:
     return task.solver.start(task.objective.point(task.start))
 
 
+@cache
+def fitted(solver: str, problem: str) -> tuple[Outcome, int]:
+    """The fit to high accuracy, and how many rounds its engine ran."""
+    small = PROBLEMS[problem]
+    engine = CountingEngine(small.blocks())
+    return train(engine, [small.prepared(SolverSettings(solver), TIGHT).task])[0], engine.rounds
+
+
 @pytest.fixture(scope="module")
 def minima() -> dict[str, float]:
     return {name: problem.minimum() for name, problem in PROBLEMS.items()}
@@ -67,7 +77,7 @@ def minima() -> dict[str, float]:
 
 @every_full_batch
 def test_reaches_the_optimum_and_says_so(solver, problem, minima):
-    outcome = PROBLEMS[problem].fit(SolverSettings(solver), TIGHT)
+    outcome, _ = fitted(solver, problem)
     assert outcome.ending.status is Status.CONVERGED
     objective = PROBLEMS[problem].objective(outcome.coef)
     assert objective == pytest.approx(minima[problem], rel=1e-7)
@@ -125,19 +135,14 @@ def is_plain(value: object) -> bool:
 
 @every_full_batch
 def test_every_round_is_counted(solver, problem):
-    from sparkgd.training.loop import train
-
-    small = PROBLEMS[problem]
-    engine = CountingEngine(small.blocks())
-    outcome = train(engine, [small.prepared(SolverSettings(solver), TIGHT).task])[0]
-    assert len(outcome.seconds) == engine.rounds
-    assert len(outcome.objectives) == outcome.iterations + 1 <= engine.rounds
+    outcome, rounds = fitted(solver, problem)
+    assert len(outcome.seconds) == rounds
+    assert len(outcome.objectives) == outcome.iterations + 1 <= rounds
 
 
 @every_full_batch
 def test_the_objective_of_an_accepted_point_is_finite_and_within_bounds(solver, problem):
-    small = PROBLEMS[problem]
-    outcome = small.fit(SolverSettings(solver), TIGHT)
+    small, outcome = PROBLEMS[problem], fitted(solver, problem)[0]
     assert np.all(np.isfinite(outcome.objectives))
     assert np.isfinite(small.penalty.value(outcome.coef[:-1]))
     assert np.isfinite(small.intercept_penalty.value(outcome.coef[-1:]))

@@ -203,6 +203,7 @@ def test_weights_are_repeated_rows(solver):
         np.testing.assert_allclose(weighted.coef, plain.coef, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_batches_of_one_row_respect_sample_weights():
     weight = np.where(Y == 1.0, 3.0, 1.0)
     block = block_of(np.ones((300, 1)), Y, weight)  # a constant column: only the intercept is fitted

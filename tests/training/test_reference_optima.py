@@ -19,6 +19,7 @@ def test_there_are_problems():
     assert {problem.dataset for problem in PROBLEMS} == set(DATASETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.id)
 def test_auto_reaches_the_reference_optimum(problem):
     features = load(problem.dataset)[0]
