@@ -32,6 +32,15 @@ def add_offset(raw: Array, chunk: Block, layout: CoefLayout) -> None:
         linear += chunk.offset[:, None, None]
 
 
+def loss_sums(weight: Array, value: Array) -> Array:
+    """Sums (m,) of ``weight * value`` over the rows of (r, m); rows without weight count nothing even at inf."""
+    weight = np.broadcast_to(weight, value.shape)
+    sums = np.einsum("rm,rm->m", weight, value)
+    if np.isnan(sums).any():
+        sums = np.einsum("rm,rm->m", weight, np.where(weight > 0.0, value, 0.0))
+    return np.asarray(sums)
+
+
 @dataclass(frozen=True)
 class GradientKernel:
     """Sums of loss and gradient at m points over a block.
@@ -117,7 +126,7 @@ class Scan(ABC):
             return weight
         held = chunk.fold[:, None] == self.held_out
         aside = np.where(held, weight, 0.0)
-        self.held_out_value += np.einsum("rm,rm->m", aside, value)
+        self.held_out_value += loss_sums(aside, value)
         self.held_out_weight += aside.sum(axis=0)
         return np.where(held, 0.0, weight)
 
@@ -159,7 +168,7 @@ class _OneOutput(GradientScan):
         raw = self.raw_prediction(chunk)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
         weight = self.row_weights(chunk, value)
-        self.value += np.einsum("rm,rm->m", np.broadcast_to(weight, value.shape), value)
+        self.value += loss_sums(weight, value)
         self.weight += weight.sum(axis=0)
         derivative = derivative * weight
         self.weights_gradient += chunk.features.transpose_dot(derivative)
@@ -174,7 +183,7 @@ class _ManyOutputs(GradientScan):
         raw = self.raw_prediction(chunk).reshape(chunk.rows, self.count, self.layout.num_outputs)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
         weight = self.row_weights(chunk, value)
-        self.value += np.einsum("rm,rm->m", np.broadcast_to(weight, value.shape), value)
+        self.value += loss_sums(weight, value)
         self.weight += weight.sum(axis=0)
         flat = (derivative * weight[:, :, None]).reshape(chunk.rows, -1)
         self.weights_gradient += chunk.features.transpose_dot(flat)

@@ -189,6 +189,8 @@ class _Run:
         self.held_out_losses.append(answer.held_out_loss(evaluated, before))
         if not (np.isfinite(objective) and np.all(np.isfinite(state.gradient))):
             reason = f"the objective is {objective} after {state.iteration} iterations; use a smaller step size"
+            if state.iteration == 0:
+                reason = f"the objective is {objective} where the fit starts; give it other initial coefs"
             self.state = replace(state, ending=Ending(Status.DIVERGED, reason))
             return
         best = self._best_held_out

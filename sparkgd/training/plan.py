@@ -18,6 +18,7 @@ from sparkgd.problems.problem import Objective
 from sparkgd.solvers.registry import SOLVERS, SolverContext, build_solver, working_solvers
 from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver
 from sparkgd.training.condense import solve_condensed
+from sparkgd.training.feasible import feasible_start, is_feasible
 from sparkgd.training.first_gradient import moving_coefs
 from sparkgd.training.loop import Outcome, Task
 from sparkgd.training.pilot import Pilot
@@ -103,6 +104,8 @@ def prepare(
     )
     start = _start(spec, layout, statistics)
     task = Task(objective, build_solver(choice.name, context), spec.stopping, start, statistics.weight, spec.name)
+    if spec.start is None and not is_feasible(task, statistics):
+        task = replace(task, start=feasible_start(task, statistics, timed))
     prepared = Prepared(task, choice, seconds=timed.seconds)
     if spec.solver.name != "auto" or spec.start is not None:
         return prepared
