@@ -22,6 +22,15 @@ def add_offset(raw: Array, chunk: Block, layout: CoefLayout) -> None:
         linear += chunk.offset[:, None, None]
 
 
+def loss_sums(weight: Array, value: Array) -> Array:
+    """Sums (m,) of ``weight * value`` over the rows of (r, m); rows without weight count nothing even at inf."""
+    weight = np.broadcast_to(weight, value.shape)
+    sums = np.einsum("rm,rm->m", weight, value)
+    if np.isnan(sums).any():
+        sums = np.einsum("rm,rm->m", weight, np.where(weight > 0.0, value, 0.0))
+    return np.asarray(sums)
+
+
 class PointsKernel(Protocol):
     """What a kernel over m points has."""
 
@@ -65,6 +74,6 @@ class Scan(ABC):
             return weight
         held = chunk.fold[:, None] == self.held_out
         aside = np.where(held, weight, 0.0)
-        self.held_out_value += np.einsum("rm,rm->m", aside, value)
+        self.held_out_value += loss_sums(aside, value)
         self.held_out_weight += aside.sum(axis=0)
         return np.where(held, 0.0, weight)

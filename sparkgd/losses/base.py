@@ -7,7 +7,7 @@ Notation (the same in every loss): ``y`` label, ``z`` raw prediction (``x . weig
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -178,6 +178,17 @@ class Loss(ABC):
     def inverse_link(self, raw_prediction: Array) -> Array:
         """The prediction (a mean, a probability, a quantile) that a raw prediction stands for."""
         return raw_prediction
+
+    def accepts(self, raw_prediction: Array) -> npt.NDArray[np.bool_]:
+        """Which raw predictions the loss is defined for."""
+        return np.ones(np.shape(raw_prediction), dtype=bool)
+
+    def approaches(self, label: LabelSummary) -> Sequence[Loss]:
+        """For a loss that does not accept everything: losses that do, to be minimised in turn to find where to start.
+
+        Each asks for less than the one before. Where the last is zero this one is finite, well within what it accepts.
+        """
+        return ()
 
     @abstractmethod
     def null_intercept(self, label: LabelSummary) -> Array:

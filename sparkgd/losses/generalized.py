@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.losses.approach import OwnMeansLoss, ShortfallLoss
 from sparkgd.losses.base import Array, LabelRange, LabelSummary, Loss
 from sparkgd.losses.binomial import BinomialCloglogLoss, BinomialLogitLoss, BinomialProbitLoss
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import CloglogLink, IdentityLink, Link, LogitLink, LogLink, ProbitLink
 from sparkgd.losses.squared import SquaredLoss
 from sparkgd.losses.tweedie import tweedie_loss
+
+SHARES = (0.5, 0.05, 0.005)
+"""How far rows must go towards the raw prediction of their own mean; the less, the more can do so at once."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,27 @@ class GeneralizedLoss(Loss):
     def _inside(self, raw_prediction: Array, mean: Array) -> npt.NDArray[np.bool_]:
         return self.link.contains(raw_prediction) & self.family.contains(mean)
 
+    def accepts(self, raw_prediction: Array) -> npt.NDArray[np.bool_]:
+        with np.errstate(all="ignore"):
+            return self._inside(raw_prediction, self.link.inverse(raw_prediction))
+
+    def approaches(self, label: LabelSummary) -> Sequence[Loss]:
+        about = self.family, self.link, label.mean
+        return OwnMeansLoss(*about), *(ShortfallLoss(*about, share) for share in SHARES)
+
     def inverse_link(self, raw_prediction: Array) -> Array:
         """The mean; nan for raw predictions that stand for none."""
         with np.errstate(all="ignore"):
             return np.where(self.link.contains(raw_prediction), self.link.inverse(raw_prediction), np.nan)
 
     def null_intercept(self, label: LabelSummary) -> Array:
-        return self.link.value(np.array([self.family.nearest_mean(label.mean)]))
+        mean = np.array([self.family.nearest_mean(label.mean)])
+        with np.errstate(all="ignore"):
+            raw = self.link.value(mean)
+        if self.accepts(raw).all():
+            return raw
+        # The logarithm of a negative mean label, say: of all sizes that stand for a mean, that of the labels.
+        return self.link.value(np.array([np.sqrt(label.variance + label.mean**2)]))
 
     def best_prediction(self, label: float) -> Array | None:
         with np.errstate(all="ignore"):

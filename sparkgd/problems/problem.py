@@ -69,6 +69,10 @@ class Problem:
         """Raw coef of a point, without the last bit by which rounding may carry it out of bounds."""
         return self.penalty_on_coef.project(self.coordinates.to_raw(point))
 
+    def loss_alone(self, loss: Loss) -> Problem:
+        """Another loss in place of this one, and no penalty."""
+        return replace(self, loss=loss, penalty=NoPenalty(), intercept_penalty=NoPenalty())
+
     def smoothed(self, width: float) -> Problem:
         """The same with the loss's kinks smoothed over ``width``."""
         return replace(self, loss=self.loss.smoothed(width))

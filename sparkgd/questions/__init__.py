@@ -2,7 +2,7 @@
 
 from sparkgd.questions.base import Answer, Certificate, Question, Reply
 from sparkgd.questions.certificate import CertificateQuestion
-from sparkgd.questions.compound import CompoundQuestion, SmoothedQuestion
+from sparkgd.questions.compound import CompoundQuestion, LossAloneQuestion, SmoothedQuestion
 from sparkgd.questions.condense import CondenseQuestion
 from sparkgd.questions.epochs import EpochQuestion
 from sparkgd.questions.gradient import GradientQuestion, Sample
@@ -22,6 +22,7 @@ __all__ = [
     "GradientQuestion",
     "GramQuestion",
     "HessianQuestion",
+    "LossAloneQuestion",
     "ProductQuestion",
     "Question",
     "Reply",

@@ -1,4 +1,4 @@
-"""Several questions in one round, and questions about the same problem with a smoothed loss."""
+"""Several questions in one round, and questions about the same problem with another loss."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparkgd.losses.base import Loss
 from sparkgd.questions.base import Answer, KernelQuestion, Part, Question, Reply
 
 if TYPE_CHECKING:
@@ -31,10 +32,26 @@ class SmoothedQuestion(Question):
 
 
 @dataclass(frozen=True)
+class LossAloneQuestion(Question):
+    """What ``question`` asks, about another loss without penalty."""
+
+    question: KernelQuestion
+    loss: Loss
+
+    def parts(self, problem: Problem) -> list[Part]:
+        """The question, about that loss."""
+        return self.question.parts(problem.loss_alone(self.loss))
+
+    def whole(self, answers: Sequence[Answer]) -> Answer:
+        """Its answer."""
+        return self.question.whole(answers)
+
+
+@dataclass(frozen=True)
 class CompoundQuestion(Question):
     """Several questions of one part each, answered by as many ``Reply.parts``."""
 
-    questions: tuple[KernelQuestion | SmoothedQuestion, ...]
+    questions: tuple[KernelQuestion | SmoothedQuestion | LossAloneQuestion, ...]
 
     def parts(self, problem: Problem) -> list[Part]:
         """Those of all questions."""

@@ -24,6 +24,7 @@ from sparkgd.solvers.settings import SolverContext
 from sparkgd.solvers.smoothing import Smoothing
 from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver, named_solver
 from sparkgd.training.cutting_planes import cutting_planes
+from sparkgd.training.feasible import feasible_start, is_feasible
 from sparkgd.training.pilot import pilot
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked
@@ -136,6 +137,8 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
     final = Solving(
         "all rows", problem, build_solver(choice.name, context), settings.stopping, start, data.rows, is_final=True
     )
+    if settings.start is None and not is_feasible(final, statistics):
+        final = replace(final, start_coef=(yield from feasible_start(final, statistics)))
     if settings.solver.name == "auto" and settings.start is None:
         final, choice, origin = yield from _prepared(settings, data, final, choice, context)
     else:

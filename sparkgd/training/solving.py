@@ -151,6 +151,8 @@ class Solving:
         objective = state.objectives[-1]
         if not (np.isfinite(objective) and np.all(np.isfinite(solver.gradient))):
             reason = f"the objective is {objective} after {solver.iteration} iterations; use a smaller step size"
+            if solver.iteration == 0:
+                reason = f"the objective is {objective} where the fit starts; give it other initial coefs"
             return state.ended(Ending(Status.DIVERGED, reason))
         least = _least(state.held_out_losses)
         if least is None or state.held_out_losses[-1] == least:

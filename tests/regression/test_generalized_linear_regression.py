@@ -53,6 +53,38 @@ def test_coefficients_are_mllibs(df, params, reg):
     assert found.summary.totalIterations <= 25
 
 
+@pytest.fixture(scope="module")
+def positive(spark):
+    """Rows whose mean needs no intercept: positive columns and weights."""
+    features = RNG.uniform(0.2, 2.0, size=(ROWS, 2)) * [1.0, 3.0]
+    mean = features @ [0.6, 0.3]
+    columns = {
+        "binomial": (RNG.random(ROWS) < 1 / (1 + np.exp(-features @ [1.5, -0.5]))).astype(float),
+        "poisson": RNG.poisson(mean).astype(float),
+        "positive": RNG.gamma(5.0, mean / 5.0),
+        "weight": RNG.choice([0.5, 1.0, 2.0], ROWS),
+        "offset": 0.05 * RNG.uniform(-1.0, 1.0, ROWS),
+    }
+    cached = frame(spark, features, columns["positive"], 1, **columns).cache()
+    cached.count()
+    yield cached
+    cached.unpersist()
+
+
+@pytest.mark.parametrize("offset", ["no offset", "offset"])
+@pytest.mark.parametrize("params", NAMED + TWEEDIE, ids=lambda p: "-".join(str(v) for v in p.values()))
+def test_coefficients_without_intercept_are_mllibs(positive, params, offset):
+    given = {name: value for name, value in params.items() if value is not None}
+    shared = {**given, "labelCol": label_of(params), "weightCol": "weight", "fitIntercept": False}
+    if offset in positive.columns:
+        shared["offsetCol"] = offset
+    found = GeneralizedLinearRegression(tol=1e-9, **shared).fit(positive)
+    expected = MLlibGeneralizedLinearRegression(tol=1e-10, maxIter=200, **shared).fit(positive)
+    assert_same_model(found, expected, 1e-5)
+    assert found.intercept == 0.0
+    assert found.summary.status == "converged"
+
+
 def test_the_least_squares_penalty_is_that_of_the_training_rows_labels_less_offsets(df):
     held = df.withColumn("held", F.monotonically_increasing_id() % 4 == 0).withColumn("offset", 5 * F.col("offset"))
     shared = {"regParam": 0.3, "weightCol": "weight", "offsetCol": "offset"}
