@@ -105,7 +105,7 @@ def column_penalty(
 
 
 def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: float) -> float:
-    """Deviation of the label less the offset, which MLlib divides the L2 of least squares by, if it has any ``strength``.
+    """Deviation of the label less the offset, by which MLlib divides the L2 of least squares, if there is any.
 
     That of a constant is 0, which does not matter (1 stands for it) without L2, or where an intercept, or none for the
     constant 0, leaves nothing for weights to do.
