@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "CheckpointError",
     "ConvergenceWarning",
+    "DiskFullError",
     "DivergedError",
     "IncompatibleError",
     "InvalidDataError",
@@ -39,6 +40,10 @@ class CheckpointError(SparkGDError):
 
 class ModelFormatError(SparkGDError):
     """A saved model directory is not of the expected format."""
+
+
+class DiskFullError(SparkGDError, OSError):
+    """A local disk has no room for the rows that are packed on it."""
 
 
 class DivergedError(SparkGDError, ArithmeticError):
