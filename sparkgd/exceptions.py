@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointError",
     "ConstantLabelWarning",
     "ConvergenceWarning",
+    "DiskFullError",
     "DivergedError",
     "IncompatibleError",
     "InvalidDataError",
@@ -40,6 +41,10 @@ class CheckpointError(SparkGDError):
 
 class ModelFormatError(SparkGDError):
     """A saved model directory is not of the expected format."""
+
+
+class DiskFullError(SparkGDError, OSError):
+    """A local disk has no room for the rows that are packed on it."""
 
 
 class DivergedError(SparkGDError, ArithmeticError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from sparkgd.data.blockfile import STATISTICS, BlockHandle, Condensed, block_of
 from sparkgd.data.columns import RowBatch
 from sparkgd.data.fingerprint import Fingerprint
+from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.statistics import Group, Statistics, add_statistics, statistics_of
 from sparkgd.kernels.block import Block
 from sparkgd.kernels.features import SPARSE_CHUNK, WORTH_NAMING, CsrFeatures
@@ -67,7 +69,7 @@ def pack(
 ) -> BlockHandle | None:
     """Write the rows of a partition, and their statistics, to a block of a fresh name under ``directory``.
 
-    Nothing is left behind when reading the batches fails.
+    Nothing is left behind when reading the batches fails, or writing them.
 
     Parameters
     ----------
@@ -86,8 +88,13 @@ def pack(
     -------
     BlockHandle or None
         None for no rows at all.
+
+    Raises
+    ------
+    DiskFullError
     """
-    with BlockWriter(directory / uuid.uuid4().hex, dtype, by_label, reduce) as writer:
+    writer = BlockWriter(directory / uuid.uuid4().hex, dtype, by_label, reduce)
+    with disk_full_explained(directory, lambda: writer.written), writer:
         for batch in batches:
             writer.add(batch)
         handle = writer.handle()
@@ -116,7 +123,7 @@ def _narrowed(handle: BlockHandle) -> BlockHandle:
     places -= 1
     for chunk in _chunks(indices):
         chunk[:] = places[chunk]
-    columns.tofile(Path(handle.path) / "columns")
+    (Path(handle.path) / "columns").write_bytes(columns.tobytes())
     return replace(handle, touched=len(columns))
 
 
@@ -135,6 +142,8 @@ class BlockWriter:
     ----------
     statistics : dict of Group to Statistics
         Of the rows so far.
+    written : int
+        Bytes given to the files.
     """
 
     def __init__(self, path: Path, dtype: str, by_label: bool = False, reduce: Reduce | None = None) -> None:
@@ -144,6 +153,7 @@ class BlockWriter:
         self._stand_ins: StandIns | None = None
         self._fingerprint = Fingerprint()
         self._files: dict[str, BinaryIO] = {}
+        self.written = 0
         self._source_rows = self._stored = 0
         self._width = -1
         self._dense = True
@@ -156,9 +166,13 @@ class BlockWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
-        if kind is not None:
-            shutil.rmtree(self._path, ignore_errors=True)
+        if kind is None:
+            self._close()
+            return
+        for file in self._files.values():
+            with contextlib.suppress(OSError):  # a full disk takes no rest of a buffer either
+                file.close()
+        shutil.rmtree(self._path, ignore_errors=True)
 
     @property
     def is_wide(self) -> bool:
@@ -197,7 +211,8 @@ class BlockWriter:
             self._dtype = np.dtype(np.float64)  # they may differ by little
             self._add_rows(self._stand_ins.block())
             condensed = Condensed(self._source_rows, self._source_rows * self._width)
-        self._path.mkdir(parents=True, exist_ok=True)  # where all rows had a null there is no other file
+        if self._width < 0:  # all rows had a null
+            self._path.mkdir(parents=True)
         self._close()
         return BlockHandle(
             path=str(self._path),
@@ -246,7 +261,9 @@ class BlockWriter:
     def _write(self, name: str, values: npt.NDArray[np.generic]) -> None:
         if name not in self._files:
             self._files[name] = open(self._path / name, "wb")  # noqa: SIM115 - closed in _close
-        np.ascontiguousarray(values).tofile(self._files[name])
+        content = np.ascontiguousarray(values).data  # ndarray.tofile would not tell why it failed
+        self.written += content.nbytes
+        self._files[name].write(content)
 
     def _close(self) -> None:
         for file in self._files.values():

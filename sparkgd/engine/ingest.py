@@ -33,11 +33,13 @@ from sparkgd.data.blockfile import (
     write_sample,
 )
 from sparkgd.data.columns import read_batch
+from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
+from sparkgd.exceptions import DiskFullError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrame
 
-HANDLE_SCHEMA = "handle binary"
+HANDLE_SCHEMA = "handle binary, failure string"
+"""A row of each partition that has rows: its pickled handle, or why there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,10 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
     most_bytes : int
         Statistics are kept back by partitions where they take more than their share of this size; they are fetched by
         a second job, unless all that was kept back is more than the driver can receive.
+
+    Raises
+    ------
+    DiskFullError
     """
     spark = df.sparkSession
     slots = _slots(spark.sparkContext)
@@ -133,7 +140,7 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
         inspector = _inspector(
             ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count * packing.wants_sample, to_files=here
         )
-        found = handles.mapPartitionsWithIndex(inspector).collect()
+        found = _without_failures(handles.mapPartitionsWithIndex(inspector).collect())
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
         partitions = completed(dict(found), handles, source, read_handles)
@@ -158,44 +165,73 @@ def _is_local(context: SparkContext) -> bool:
 def _packer(
     name: str, packing: Packing, reduce: Reduce | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors."""
+    """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors.
+
+    That a disk is full is a row too: another attempt would fill it again, and the driver need not understand texts.
+    """
     dtype, access, by_label = packing.dtype, packing.access, packing.by_label
+    schema = pa.schema([("handle", pa.binary()), ("failure", pa.string())])
 
     def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, reduce)
-        if handle is not None:
-            seconds = time.perf_counter() - began
-            yield pa.RecordBatch.from_pydict({"handle": [pickle.dumps((handle, seconds))]})
+        packed, failure = None, None
+        try:
+            handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, reduce)
+            packed = None if handle is None else pickle.dumps((handle, time.perf_counter() - began))
+        except DiskFullError as error:
+            failure = str(error)
+        if packed is not None or failure is not None:
+            yield pa.RecordBatch.from_pydict({"handle": [packed], "failure": [failure]}, schema)
 
     return pack_partition
 
 
+Report = tuple[int, PackedPartition | None, str | None]
+"""Of a partition, by its number: what ingest tells, or why it failed."""
+
+
 def _inspector(
     ship_bytes: int, most_bytes: int, sample_bytes: int, to_files: bool
-) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, PackedPartition]]]:
+) -> Callable[[int, Iterable[Any]], Iterator[Report]]:
     """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block, and it or a sample of it.
 
     With ``to_files`` these two are left for `_read_here`. Runs on executors.
     """
 
-    def inspect(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, PackedPartition]]:
-        for handle, seconds in read_handles(rows):
-            found = read_statistics(handle)
-            is_whole = handle.num_bytes <= ship_bytes
-            block = map_block(handle) if is_whole else open_block(handle, 0)
-            is_sampled = not is_whole and sample_bytes > 0
-            sample = None if not is_sampled else sample_of(block, sample_bytes / max(handle.num_bytes, 1), found)
-            part = PackedPartition(handle, found, seconds, None, block.features.columns)
-            if not to_files:
-                part = replace(part, block=block if is_whole else None, shipped_sample=sample)
-            elif not is_whole:
+    def inspect(index: int, rows: Iterable[Any]) -> Iterator[Report]:
+        try:
+            for handle, seconds in read_handles(rows):
+                yield index, without_details(described(handle, seconds), most_bytes), None
+        except DiskFullError as error:
+            yield index, None, str(error)
+
+    def described(handle: BlockHandle, seconds: float) -> PackedPartition:
+        found = read_statistics(handle)
+        is_whole = handle.num_bytes <= ship_bytes
+        block = map_block(handle) if is_whole else open_block(handle, 0)
+        is_sampled = not is_whole and sample_bytes > 0
+        sample = sample_of(block, sample_bytes / max(handle.num_bytes, 1), found) if is_sampled else None
+        part = PackedPartition(handle, found, seconds, None, block.features.columns)
+        if not to_files:
+            return replace(part, block=block if is_whole else None, shipped_sample=sample)
+        if not is_whole:
+            with disk_full_explained(Path(handle.path), lambda: handle.num_bytes):
                 write_sample(handle, sample)
-            yield index, without_details(part, most_bytes)
+        return part
 
     return inspect
+
+
+def _without_failures(reports: Iterable[Report]) -> list[tuple[int, PackedPartition]]:
+    """The partitions, if all of them could be packed."""
+    reports = list(reports)
+    failures = [failure for _, _, failure in reports if failure is not None]
+    if failures:
+        others = f" ({len(failures)} of {len(reports)} partitions failed so)" if len(reports) > 1 else ""
+        raise DiskFullError(failures[0] + others)
+    return [(index, part) for index, part, _ in reports if part is not None]
 
 
 def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
@@ -212,9 +248,17 @@ def _fetch(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Block]]:
 
 
 def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:
-    """Handles, with their packing seconds, of the rows of a partition of handles. Runs on executors."""
-    for row in rows:
-        yield pickle.loads(row[0])
+    """Handles, with their packing seconds, of the rows of a partition of handles. Runs on executors.
+
+    Raises
+    ------
+    DiskFullError
+        If there was no room to pack the partition.
+    """
+    for packed, failure in rows:
+        if failure is not None:
+            raise DiskFullError(failure)
+        yield pickle.loads(packed)
 
 
 def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> None:

@@ -78,12 +78,12 @@ def _slice(handle: BlockHandle, rows: RowRange) -> BlockHandle:
     return handle.slice(rows.start, rows.stop)
 
 
-def _dealer(cuts: Cuts) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, tuple[bytes]]]]:
+def _dealer(cuts: Cuts) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, tuple[bytes, None]]]]:
     """Function for ``mapPartitionsWithIndex`` over handles: those of slices, by share. Runs on executors."""
 
-    def deal(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, tuple[bytes]]]:
+    def deal(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, tuple[bytes, None]]]:
         for handle, seconds in read_handles(rows):
             for number, part in slices_of(index, handle, cuts):
-                yield number, (pickle.dumps((part, seconds)),)
+                yield number, (pickle.dumps((part, seconds)), None)
 
     return deal
