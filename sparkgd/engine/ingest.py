@@ -37,6 +37,7 @@ from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
+from sparkgd.engine.failed_jobs import no_task_outlives
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.exceptions import DiskFullError
@@ -140,7 +141,8 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
         inspector = _inspector(
             ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count * packing.wants_sample, to_files=here
         )
-        found = _without_failures(handles.mapPartitionsWithIndex(inspector).collect())
+        with no_task_outlives(handles.context):
+            found = _without_failures(handles.mapPartitionsWithIndex(inspector).collect())
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
         partitions = completed(dict(found), handles, source, read_handles)
