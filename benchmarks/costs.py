@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame
 from benchmarks.cases import synthetic
 from benchmarks.session import local_session
 from sparkgd.classification import LogisticRegression
+from sparkgd.engine.base import Packing
 from sparkgd.engine.ingest import ingest
 from sparkgd.ml.columns import InputColumns, select_input
 
@@ -31,7 +32,7 @@ def consume(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def pack(frame: DataFrame) -> None:
     """Ingest, and remove the blocks again."""
-    ingest(select_input(frame, InputColumns("features", "label")), "float64", -1).release()
+    ingest(select_input(frame, InputColumns("features", "label")), Packing(), -1).release()
 
 
 def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:

@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from sparkgd.kernels import Block, gram
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
 
 Array = npt.NDArray[np.float64]
 

@@ -14,6 +14,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,11 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
 from benchmarks.passes import shuffled
-from benchmarks.reference_problems import blocks_of, spec_of
-from sparkgd.data.statistics import merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
+from benchmarks.reference_problems import blocks_of, settings_of
 from sparkgd.kernels import Block
 from sparkgd.questions.epochs import EpochKernel
-from sparkgd.training.epochs import epoch_kernel
-from sparkgd.training.plan import prepare
 from tests.support.datasets import Problem, all_problems
+from tests.support.plans import final_stage, first_state, training_set
 
 DATASETS = ("a9a", "kdd99", "imdb")
 REG = "logistic_l2_0.0001"
@@ -44,11 +42,10 @@ def local_epochs(problem: Problem, blocks: list[Block], solver: str) -> tuple[Ep
     )
     label = np.concatenate([block.label for block in blocks])
     block = Block(values, label, np.ones(len(label)))
-    statistics = merge(list(statistics_of(block).values()))
-    task = prepare(spec_of(problem, statistics, solver), statistics, block.rows, DriverEngine([block])).task
-    point = task.objective.point(task.start)
-    request = task.solver.ask(task.solver.start(point)).parts[1]
-    return epoch_kernel(task.objective, type(request)(**{**request.__dict__, "epochs": EPOCHS})), block
+    data = training_set([block])
+    final = final_stage(settings_of(problem, data.statistics, solver), data)
+    question = final.solver.ask(first_state(final)).questions[1]
+    return replace(question, epochs=EPOCHS).kernel(final.problem), block
 
 
 def seconds_of(run: Callable[[], object]) -> float:

@@ -15,22 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.reference_problems import blocks_of, spec_of
+from benchmarks.reference_problems import blocks_of, settings_of
 from benchmarks.session import local_session
-from sparkgd.data.statistics import merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
-from sparkgd.solvers.registry import SolverSettings
+from sparkgd.training.fit import plan_of
 from sparkgd.training.loop import Record, train
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import Problem, all_problems
+from tests.support.plans import training_set
 
 PROBLEMS = ("kdd99.logistic_l2_0.0001", "imdb.logistic_l2_0.0001", "mnist.multinomial_l2_0.001")
 SOLVERS = ("localSGD", "localSVRG", "l-bfgs", "gd")
@@ -61,13 +59,8 @@ def shuffled(blocks: list[Block]) -> list[Block]:
 
 def curve(problem: Problem, blocks: list[Block], solver: str) -> Curve:
     """One fit of a solver."""
-    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
-    spec = spec_of(problem, statistics, solver)
-    limited = TrainingSpec(
-        spec.loss, spec.penalty, spec.fit_intercept, spec.standardize, SolverSettings(solver), Stopping(PASSES, 0.0)
-    )
-    engine = DriverEngine(blocks)
-    prepared = prepare(limited, statistics, sum(block.rows for block in blocks), engine)
+    data = training_set(blocks)
+    settings = replace(settings_of(problem, data.statistics, solver), stopping=Stopping(PASSES, 0.0))
     rounds_at: list[int] = []
 
     def note(record: Record) -> bool:
@@ -75,12 +68,11 @@ def curve(problem: Problem, blocks: list[Block], solver: str) -> Curve:
             rounds_at.append(record.round)
         return record.round >= PASSES
 
-    outcome = train(engine, [prepared.task], [note])[0]
-    if prepared.task.solver.is_stochastic:  # the value of entry k is that after k epochs
+    outcome = train(data.rows, [plan_of(settings, data)], [note])[0]
+    if solver == "localSGD":  # the value of entry k is that after k epochs
         rounds_at = list(range(len(outcome.objectives)))
-    first = len(prepared.seconds)
     gaps = [value / problem.objective - 1.0 for value in outcome.objectives]
-    return [(first + rounds, gap) for rounds, gap in zip(rounds_at, gaps, strict=False)]
+    return list(zip(rounds_at, gaps, strict=False))
 
 
 def mllib(problem: Problem, spark: Any) -> Curve:

@@ -20,27 +20,24 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.session import local_session
-from sparkgd.data.statistics import Statistics, merge, statistics_of
+from sparkgd.data.statistics import Statistics
+from sparkgd.engine.base import SAMPLED_BYTES, Engine, Packing
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
-from sparkgd.engine.ingest import ingest
-from sparkgd.engine.packed import numbered
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredHingeLoss, SquaredLoss
-from sparkgd.ml.training_data import PILOT_BYTES, pilot_of
 from sparkgd.penalties import ElasticNet, Penalty
-from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.few_rows import FewRows
+from sparkgd.reductions.sample import SAMPLE_BYTES, RowSample
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.fit import TrainingSet, plan_of
 from sparkgd.training.loop import train
-from sparkgd.training.pilot import Pilot
-from sparkgd.training.plan import prepare
-from sparkgd.training.rounds import Engine
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
+from tests.support.plans import sample_from, training_set
 
 LOSSES: dict[str, type[Loss]] = {
     "logistic": LogisticLoss,
@@ -78,10 +75,10 @@ def penalty_of(problem: Problem, statistics: Statistics, outputs: int) -> Penalt
     return ElasticNet(np.tile(l1, outputs), np.tile(problem.reg * (1.0 - problem.alpha) * scale**2 / divisor, outputs))
 
 
-def spec_of(problem: Problem, statistics: Statistics, solver: str) -> TrainingSpec:
+def settings_of(problem: Problem, statistics: Statistics, solver: str) -> FitSettings:
     is_multinomial = problem.loss == "multinomial"
     loss = MultinomialLoss(int(statistics.label_high) + 1) if is_multinomial else LOSSES[problem.loss]()
-    return TrainingSpec(
+    return FitSettings(
         loss,
         lambda known, outputs: penalty_of(problem, known, outputs),
         problem.intercept,
@@ -91,21 +88,18 @@ def spec_of(problem: Problem, statistics: Statistics, solver: str) -> TrainingSp
     )
 
 
-def on_cluster(spark: SparkSession, blocks: list[Block]) -> tuple[Engine, Pilot | None]:
+def on_cluster(spark: SparkSession, blocks: list[Block]) -> tuple[Engine, RowSample | None]:
     """The same rows, packed by Spark."""
     frames = [spark.createDataFrame(_table(block)) for block in blocks]
-    packed = ingest(reduce(DataFrame.union, frames), "float64", -1)
-    return ClusterEngine(packed), pilot_of(packed)
+    engine = ClusterEngine.pack(reduce(DataFrame.union, frames), Packing(execution="cluster"))
+    sample = engine.sample()
+    return engine, RowSample(LocalRows(sample)) if sample else None
 
 
-def in_process(blocks: list[Block]) -> tuple[Engine, Pilot | None]:
+def in_process(blocks: list[Block]) -> tuple[Engine, RowSample | None]:
     """The rows as they are, with a sample of the size that ingest takes."""
     size = sum(block.label.nbytes + block.features.stored * 12 for block in blocks)
-    engine = DriverEngine(blocks)
-    if size <= PILOT_BYTES:
-        return engine, None
-    sample = numbered([sample_of(block, SAMPLE_BYTES / size) for block in blocks])
-    return engine, Pilot(FewRows(sample))
+    return DriverEngine(blocks), None if size <= SAMPLED_BYTES else sample_from(blocks, SAMPLE_BYTES / size)
 
 
 def _table(block: Block) -> pa.Table:
@@ -123,19 +117,17 @@ def _table(block: Block) -> pa.Table:
     return pa.table({"features": columns[0], "indices": columns[1], "label": pa.array(block.label)})
 
 
-def row_of(
-    problem: Problem, solver: str, engine: Engine, pilot: Pilot | None, statistics: Statistics, count: int
-) -> str:
+def row_of(problem: Problem, solver: str, data: TrainingSet) -> str:
     began = time.perf_counter()
     try:
-        prepared = prepare(spec_of(problem, statistics, solver), statistics, count, engine, pilot)
+        plan = plan_of(settings_of(problem, data.statistics, solver), data)
     except IncompatibleError as error:
         return f"| {problem.id} | {solver} | - | - | - | refused: {str(error).split(': ')[1]} |"
-    outcome = train(engine, [prepared.task])[0]
+    outcome = train(data.rows, [plan])[0]
     seconds = time.perf_counter() - began
     gap = (outcome.objectives[-1] - problem.objective) / abs(problem.objective)
-    name = solver if solver == prepared.choice.name else f"{solver}: {prepared.choice.name}"
-    rounds = len(prepared.seconds) + len(outcome.seconds)
+    chosen, rounds = outcome.result.choice.name, len(outcome.seconds)
+    name = solver if solver == chosen else f"{solver}: {chosen}"
     return f"| {problem.id} | {name} | {rounds} | {seconds:.2f} | {gap:.1e} | {outcome.ending.status.value} |"
 
 
@@ -146,12 +138,12 @@ def rows(solvers: list[str], only: list[str] | None, skip: list[str], spark: Spa
     for _, group in groupby(present, key=lambda p: (p.dataset, p.loss)):
         problems = list(group)
         blocks = blocks_of(problems[0])
-        statistics = merge([part for block in blocks for part in statistics_of(block).values()])
-        engine, pilot = in_process(blocks) if spark is None else on_cluster(spark, blocks)
+        engine, sample = in_process(blocks) if spark is None else on_cluster(spark, blocks)
+        data = training_set(blocks, sample=sample, rows=engine)
         for problem in problems:
             for solver in solvers:
-                yield row_of(problem, solver, engine, pilot, statistics, sum(block.rows for block in blocks))
-        engine.close()
+                yield row_of(problem, solver, data)
+        engine.release()
 
 
 def main() -> None:

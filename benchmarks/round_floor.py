@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
+from sparkgd.engine.base import Packing
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as Spark's Python workers; read when NumPy is imported
 
 import numpy as np
@@ -24,9 +26,9 @@ from benchmarks.session import local_session
 from sparkgd.data.blockfile import BlockHandle, map_block
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.ingest import ResidentPacked, ingest
-from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
+from sparkgd.questions.gradient import GradientKernel
 
 CHUNK_BYTES = 1 << 20
 
@@ -87,7 +89,7 @@ def main() -> None:
     features = F.array(*[F.randn(j) for j in range(options.columns)])
     label = (F.rand(7) > 0.5).cast("double")
     df = spark.range(options.rows, numPartitions=options.cores).select(features.alias("features"), label.alias("label"))
-    packed = ingest(df, "float64", -1)
+    packed = ingest(df, Packing(), -1)
     try:
         runs = measure(packed, options.cores, options.repeats)
     finally:

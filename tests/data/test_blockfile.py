@@ -17,11 +17,12 @@ from sparkgd.data.columns import RowBatch, read_batch
 from sparkgd.data.fingerprint import Fingerprint
 from sparkgd.data.writer import pack
 from sparkgd.kernels import Block, features
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import GramKernel
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.wide import WideFeatures
 from sparkgd.losses import LogisticLoss
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.gram import GramKernel
 from tests.support.blocks import as_csr, random_block
 
 RNG = np.random.default_rng(0)

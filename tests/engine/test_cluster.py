@@ -9,37 +9,37 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from pyspark import cloudpickle
 
 from sparkgd.data.balance import RowRange, row_ranges_of
 from sparkgd.data.blockfile import map_block
 from sparkgd.data.statistics import merge
 from sparkgd.engine import cluster as cluster_module
 from sparkgd.engine import ingest as ingest_module
+from sparkgd.engine.base import Packing
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.engine.limits import DriverLimits
-from sparkgd.engine.partial import Work
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
-from sparkgd.questions.condense import CondenseKernel
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import GramKernel
+from sparkgd.kernels import AnswerSize
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.questions.epochs import Frame
+from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses import HingeLoss, LogisticLoss
 from sparkgd.penalties import ElasticNet
+from sparkgd.questions.condense import CondenseKernel
+from sparkgd.questions.epochs import Frame
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.gram import GramKernel
+from sparkgd.reductions.sample import RowSample
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.sampling import UniformRows
-from sparkgd.training import condense
-from sparkgd.training.few_rows import FewRows
-from sparkgd.training.loop import train
-from sparkgd.training.pilot import Pilot
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training import cutting_planes
+from sparkgd.training.fit import TrainingSet
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.leftovers import nothing_left
+from tests.support.plans import fit
 
 PARTITIONS, ROWS = 13, 200
 LAYOUT = CoefLayout(3)
@@ -79,7 +79,7 @@ def no_coalescing(monkeypatch):
 @contextmanager
 def packed(spark, **options) -> Iterator[ResidentPacked]:
     with nothing_left(spark):
-        data = ingest(source(spark, **options), "float64", 1 << 40)
+        data = ingest(source(spark, **options), Packing(), 1 << 40)
         try:
             yield data
         finally:
@@ -104,12 +104,13 @@ def test_a_tree_of_any_depth_gives_the_bits_of_the_driver(spark, depth):
 def test_long_sums_are_added_by_ranges_of_columns_with_the_same_bits(spark, monkeypatch, depth):
     monkeypatch.setattr(cluster_module, "SCATTER_BYTES", 500)
     with packed(spark) as data:
-        question = len(cloudpickle.dumps(Work(tuple(KERNELS), None, ClusterEngine(data)._first_rows)))
+        size = sum((kernel.answer_size for kernel in KERNELS), AnswerSize())
+        answer = cluster_module.NUMBER_BYTES * (size.by_coef + size.whole + size.dealt)
         # Without a tree the driver would receive every sum; it has room for one.
-        limits = DriverLimits(question if depth == 1 else 0, 1 << 40)
+        limits = DriverLimits(answer if depth == 1 else 0, 1 << 40)
         monkeypatch.setattr(DriverLimits, "of", lambda context: limits)
         engine = ClusterEngine(data, depth)
-        assert engine._ranges(question) > 2
+        assert engine._ranges(KERNELS) > 2
         assert_same_bits(engine.round(KERNELS), DriverEngine(data.blocks(), depth).round(KERNELS))
 
 
@@ -122,19 +123,16 @@ def test_sums_longer_than_the_driver_can_receive_are_refused(spark, monkeypatch)
 
 
 def test_condensed_rows_lead_to_the_same_bits_as_in_the_driver(spark, monkeypatch):
-    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (3 + 3) * 60)
-    spec = TrainingSpec(
+    monkeypatch.setattr(cutting_planes, "KEPT_BYTES", 8 * (3 + 3) * 60)
+    settings = FitSettings(
         HingeLoss(), lambda s, k: ElasticNet(np.zeros(3), np.full(3, 0.01)), True, False, SolverSettings(),
         Stopping(100, 1e-6),
     )  # fmt: skip
     with packed(spark) as data:
-        sample, statistics = data.sample(), merge(list(data.statistics().values()))
-        pilot = Pilot(FewRows(sample))
-        fits = []
-        for engine in (ClusterEngine(data), DriverEngine(data.blocks())):
-            task = prepare(spec, statistics, ROWS, engine, pilot).task
-            assert task.resumed is not None
-            fits.append(train(engine, [task])[0])
+        sample, statistics = RowSample(LocalRows(data.sample())), merge(list(data.statistics().values()))
+        engines = ClusterEngine(data), DriverEngine(data.blocks())
+        fits = [fit(settings, TrainingSet(engine, ROWS, statistics, sample)) for engine in engines]
+    assert all("it starts from the optimum of condensed rows" in each.result.reason for each in fits)
     np.testing.assert_array_equal(fits[0].coef, fits[1].coef)
     assert fits[0].objectives == fits[1].objectives
     assert fits[0].ending.status is Status.CONVERGED
@@ -174,7 +172,7 @@ def test_ingest_reads_the_source_once_and_each_round_is_one_job(spark):
 
 def test_blocks_that_ingest_did_not_ship_are_fetched(spark):
     with packed(spark) as shipped, packed(spark) as data:
-        left = ingest(source(spark), "float64", 0)
+        left = ingest(source(spark), Packing(), 0)
         try:
             assert all(part.block is None for part in left.partitions.values())
             assert all(part.block is not None for part in data.partitions.values())
@@ -269,7 +267,7 @@ def test_a_failing_source_leaves_nothing_behind(spark):
             raise ValueError("row 5 of partition 11")
 
     with nothing_left(spark), pytest.raises(Exception, match="row 5 of partition 11"):
-        ingest(source(spark, change=fails), "float64", 0)
+        ingest(source(spark, change=fails), Packing(), 0)
 
 
 def test_a_failing_kernel_leaves_nothing_behind(spark):
@@ -289,7 +287,7 @@ def test_partitions_that_touch_few_of_many_columns(spark, monkeypatch):
     df = spark.createDataFrame(rdd, "features array<double>, indices array<int>, label double")
     layout = CoefLayout(width)
     kernel = GradientKernel(LogisticLoss(), layout, np.random.default_rng(1).normal(size=(2, layout.size)))
-    data = ingest(df, "float64", 1 << 30)
+    data = ingest(df, Packing(), 1 << 30)
     try:
         assert all(part.handle.touched for part in data.partitions.values())
         assert all(len(group.mean) == width for group in data.statistics().values())

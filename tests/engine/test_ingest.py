@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from sparkgd.engine import arrow_batches
 from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.arrow_batches import MAX_BATCH_BYTES, bounded_batches
+from sparkgd.engine.base import Packing
 from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left
 
@@ -57,7 +58,7 @@ def test_batches_are_bounded_by_bytes_while_an_rdd_is_made(spark, unbounded, mon
 def test_wide_dense_rows_are_packed_in_several_batches(spark, unbounded, monkeypatch):
     monkeypatch.setattr(arrow_batches, "BATCH_BYTES", 8 * ROW_BYTES)
     with nothing_left(spark):
-        packed = ingest(wide_rows(spark, 60), "float32", 1 << 30)
+        packed = ingest(wide_rows(spark, 60), Packing(dtype="float32"), 1 << 30)
         try:
             (block,) = packed.blocks()
             expected = np.sin(np.arange(1, COLUMNS + 1)[None, :] + np.arange(60)[:, None])
@@ -126,7 +127,7 @@ def test_what_local_mode_reads_from_files_is_what_other_executors_send(spark, mo
         with nothing_left(spark):
             with monkeypatch.context() as patched:
                 patched.setattr(ingest_module, "_is_local", lambda context, here=here: here)
-                packed = ingest(df, "float64", ship_bytes)
+                packed = ingest(df, Packing(), ship_bytes)
             packed.release()
         found.append(packed)
     read, sent = found

@@ -8,13 +8,14 @@ from math import prod
 import numpy as np
 import pytest
 
-from sparkgd.engine.combine import add_all, combine, levels
+from sparkgd.engine.cluster import _added
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.partial import Partial
 from sparkgd.kernels import Sums
-from sparkgd.questions.gradient import GradientKernel
+from sparkgd.kernels.combine import combine, levels
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss
+from sparkgd.questions.gradient import GradientKernel
 from tests.support.blocks import random_block, split
 from tests.support.reference import plain_sums
 
@@ -49,8 +50,8 @@ def test_few_partitions_need_no_tree():
 
 
 def test_nothing_adds_up_to_nothing():
-    assert add_all([]).sums == ()
-    assert add_all([]).fingerprint == 0
+    assert _added([], 1).sums == ()
+    assert _added([], 1).fingerprint == 0
 
 
 def test_missing_partitions_are_gathered():
@@ -83,7 +84,9 @@ def test_the_driver_engine_runs_every_kernel_in_order():
 def test_class_weights_multiply_the_sample_weights():
     block, layout = random_block(LogisticLoss()), CoefLayout(5)
     kernel = GradientKernel(LogisticLoss(), layout, np.full((1, 6), 0.3))
-    weighted = DriverEngine([block], class_weights=np.array([3.0, 0.5])).round([kernel])[0]
+    engine = DriverEngine([block])
+    engine.weigh_classes(np.array([3.0, 0.5]))
+    weighted = engine.round([kernel])[0]
     by_hand = kernel(block.reweighted(np.array([3.0, 0.5])))
     np.testing.assert_array_equal(weighted.gradient, by_hand.gradient)
     assert weighted.weight[0] == pytest.approx(float(block.weight @ np.where(block.label == 0, 3.0, 0.5)))

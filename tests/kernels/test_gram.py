@@ -9,9 +9,9 @@ import pytest
 
 from sparkgd.kernels import gram
 from sparkgd.kernels.gram import DenseGrams, SparseGrams, grams_of
-from sparkgd.questions.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, MultinomialLoss
+from sparkgd.questions.hessian import HessianKernel
 from tests.support.blocks import as_csr, random_block
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from sparkgd.data.statistics import statistics_of
 from sparkgd.kernels import Block, Sums
-from sparkgd.questions.certificate import DualKernel
-from sparkgd.kernels.features import WideFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.sums import Entries
+from sparkgd.kernels.wide import WideFeatures
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss
+from sparkgd.questions.certificate import DualKernel
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
+from sparkgd.questions.product import ProductKernel
 from tests.support.blocks import csr, random_block
 
 WIDTH = 40

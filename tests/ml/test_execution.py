@@ -7,9 +7,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from sparkgd.classification import LinearSVC, LogisticRegression
-from sparkgd.ml import training_data as session
+from sparkgd.engine import driver
 from sparkgd.regression import LinearRegression
-from sparkgd.training import condense
+from sparkgd.training import cutting_planes
 from tests.support.frames import frame, in_partitions
 from tests.support.leftovers import nothing_left
 
@@ -45,8 +45,8 @@ def test_cluster_and_driver_give_the_same_coefficients(spark, df, solver):
 def test_condensed_rows_on_a_cluster_lead_to_the_optimum(spark, df, monkeypatch):
     estimator = LinearSVC(regParam=0.01, weightCol="weight", classWeight={"1": 2.0})
     plain = estimator.copy().setExecution("driver").fit(df).summary
-    monkeypatch.setattr(session, "PILOT_BYTES", 0)
-    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (6 + 3) * 100)
+    monkeypatch.setattr(driver, "SAMPLED_BYTES", 0)
+    monkeypatch.setattr(cutting_planes, "KEPT_BYTES", 8 * (6 + 3) * 100)
     with nothing_left(spark):
         first, second = (estimator.copy().setExecution("cluster").fit(df) for _ in range(2))
     np.testing.assert_array_equal(first.coefficients, second.coefficients)

@@ -21,7 +21,18 @@ from sparkgd.ml.display.screens import Log, Terminal, current_screen
 from sparkgd.solvers.base import Ending, Status
 from sparkgd.training.loop import Record
 
-START = Record(0, 1, 0, 0.6931472, 1.0, 1e-6, math.nan, 0.01, 100)
+START = Record(
+    model=0,
+    round=1,
+    stage="all rows",
+    iteration=0,
+    objective=0.6931472,
+    gradient_norm=1.0,
+    gradient_limit=1e-6,
+    held_out_loss=math.nan,
+    seconds=0.01,
+    max_iterations=100,
+)
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, SquaredLoss
 from sparkgd.penalties import NoPenalty
 from sparkgd.problems.coordinates import Diagonal, Rotated
-from sparkgd.problems.problem import Objective
+from sparkgd.problems.problem import Problem
+from sparkgd.questions import GradientQuestion
 from tests.support.local import block_of
 
 P = 4
@@ -62,7 +62,7 @@ def test_leading_axes_are_independent(layout, kind):
 @every
 def test_the_map_is_evaluating_the_changed_columns(layout, kind):
     coordinates, rng = the_map(layout, kind), np.random.default_rng(4)
-    diagonal = coordinates.diagonal if isinstance(coordinates, Rotated) else coordinates
+    diagonal = coordinates.scaled if isinstance(coordinates, Rotated) else coordinates
     x, point = rng.normal(size=(7, P)), rng.normal(size=layout.size)
     columns = (x - diagonal.center) * diagonal.scale
     if isinstance(coordinates, Rotated):
@@ -94,9 +94,8 @@ def test_gradients_are_accurate_far_from_zero(loss, distance, tolerance):
     layout = CoefLayout(P)
     coordinates = Diagonal(layout, x.mean(axis=0), 1.0 / x.std(axis=0))
     point = rng.normal(size=(1, P + 1)) * 0.3
-    objective = Objective(loss, layout, NoPenalty(), coordinates)
-    sums = GradientKernel(loss, layout, coordinates.to_raw(point))(block_of(x, y))
-    found = objective.gradient_reply(point, sums, sums.weight).gradients[0]
+    problem, question = Problem(loss, layout, NoPenalty(), coordinates), GradientQuestion(point)
+    found = question.reply(problem, question.kernel(problem)(block_of(x, y))).gradients[0]
     exact = (standard - standard.mean(axis=0)) / standard.std(axis=0)
     _, derivative = loss.value_and_derivative(y, exact @ point[0, :P] + point[0, P])
     expected = np.append(derivative @ exact, derivative.sum()) / 500

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.questions.certificate import DualKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
+from sparkgd.questions.certificate import DualKernel
 from tests.support.blocks import as_csr, random_block, split
 
 LOSSES = [HingeLoss(), QuantileLoss(0.3), EpsilonInsensitiveLoss(0.4)]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from sparkgd.kernels import Block, Sums
-from sparkgd.questions.condense import CondenseKernel, condensed
-from sparkgd.questions.gradient import GradientKernel
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.questions.epochs import Frame
 from sparkgd.losses import PiecewiseLinearLoss
-from tests.kernels.test_rows import as_wide
+from sparkgd.questions.condense import CondenseKernel, condensed
+from sparkgd.questions.epochs import Frame
+from sparkgd.questions.gradient import GradientKernel
 from tests.losses.cases import KINKED
+from tests.questions.test_rows import as_wide
 from tests.support.blocks import as_csr, as_float32, random_block, split
 
 ROWS, COLUMNS, KEPT = 300, 5, 25

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.kernels import Block, Sums, local
+from sparkgd.kernels import Block, Sums
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.questions.epochs import EpochKernel, Frame, Steps
 from sparkgd.losses import Loss
+from sparkgd.questions import epochs
+from sparkgd.questions.epochs import EpochKernel, Frame, Steps
 from tests.losses.cases import ALL, grid_of
 from tests.support.blocks import as_csr, as_float32, random_block
 
@@ -40,7 +41,7 @@ def test_row_derivative_is_the_derivative(loss: Loss):
 
 @each_loss
 def test_row_derivative_compiles_and_stays_finite_at_extremes(loss: Loss):
-    compiled = local._derivative(type(loss))
+    compiled = epochs._derivative(type(loss))
     out = np.zeros(loss.num_outputs)
     for size in (-700.0, 700.0):
         raw = np.full(loss.num_outputs, size)
@@ -209,11 +210,11 @@ def test_a_zero_scale_fixes_a_weight():
 
 
 def test_without_numba_the_error_names_the_extra(monkeypatch):
-    local._compiled.cache_clear()
+    epochs._compiled.cache_clear()
     monkeypatch.setitem(sys.modules, "sparkgd.kernels.compiled", None)
     monkeypatch.delattr("sparkgd.kernels.compiled", raising=False)
     try:
         with pytest.raises(IncompatibleError, match=r"sparkgd\[fast\]"):
             kernel_for(FEW["logistic"])(random_block(FEW["logistic"]))
     finally:
-        local._compiled.cache_clear()
+        epochs._compiled.cache_clear()

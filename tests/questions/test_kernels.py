@@ -10,10 +10,12 @@ import pytest
 from sparkgd.kernels import Block, Sums
 from sparkgd.kernels import features as features_module
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import GramKernel, HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.gram import GramKernel
+from sparkgd.questions.hessian import HessianKernel
+from sparkgd.questions.product import ProductKernel
 from tests.support.blocks import as_csr, as_float32, csr, random_block
 from tests.support.losses import LOSSES, loss_id
 from tests.support.reference import plain_sums

@@ -14,10 +14,11 @@ from scipy import sparse
 from sparkgd.engine.partial import Work
 from sparkgd.kernels import Block, features
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import HessianKernel, ProductKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import JointHuberLoss, Loss, MultinomialLoss
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
+from sparkgd.questions.product import ProductKernel
 
 Array = npt.NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import pytest
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.wide import WideFeatures
-from sparkgd.questions.rows import RowsKernel, collected, squared_lengths
 from sparkgd.losses import LogisticLoss
+from sparkgd.questions.rows import RowsKernel, collected, squared_lengths
 from tests.support.blocks import as_csr, as_float32, csr, random_block, split
 
 
@@ -30,7 +30,9 @@ def as_wide(block: Block) -> Block:
 @pytest.mark.parametrize("offset", [False, True])
 def test_rows_of_any_partitions_are_collected_in_order(stored, stops, held_out, offset):
     whole = random_block(LogisticLoss(), offset=offset)
-    parts = [RowsKernel(whole.rows, held_out)(stored(part)) for part in split(whole, stops)]
+    parts = [
+        RowsKernel(whole.rows, whole.features.num_features, held_out)(stored(part)) for part in split(whole, stops)
+    ]
     found = collected(reduce(add, parts).dense())
     used = (whole.weight > 0.0) & (whole.fold != held_out)
     np.testing.assert_allclose(found.features.dense(), whole.features.dense()[used], rtol=1e-7)

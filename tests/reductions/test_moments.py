@@ -11,10 +11,10 @@ from sparkgd.data.statistics import Group, statistics_of
 from sparkgd.data.writer import pack
 from sparkgd.kernels import Block, Kernel
 from sparkgd.kernels.features import DenseFeatures
-from sparkgd.questions.gradient import GradientKernel
-from sparkgd.questions.hessian import HessianKernel
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import SquaredLoss
+from sparkgd.questions.gradient import GradientKernel
+from sparkgd.questions.hessian import HessianKernel
 from sparkgd.reductions.moments import Moments, MomentsWithin, sigma_bytes
 from tests.support.blocks import assert_close_statistics
 

@@ -7,7 +7,8 @@ import pytest
 
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.kernels.block import Block
-from sparkgd.kernels.features import CsrFeatures, DenseFeatures, WideFeatures
+from sparkgd.kernels.features import CsrFeatures, DenseFeatures
+from sparkgd.kernels.wide import WideFeatures
 from sparkgd.reductions.sample import LARGEST, sample_of
 from tests.support.blocks import csr
 

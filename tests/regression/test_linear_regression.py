@@ -7,9 +7,9 @@ import pytest
 from pyspark.ml.regression import LinearRegression as MLlibLinearRegression
 from pyspark.sql import functions as F
 
+from sparkgd.engine import choice
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import JointHuberLoss, SquaredLoss
-from sparkgd.ml import training_data as session
 from sparkgd.regression import LinearRegression, LinearRegressionModel
 from tests.support.datasets import all_problems, load
 from tests.support.frames import frame
@@ -168,7 +168,7 @@ def test_penalty_weights_scale_the_penalty(df):
 def test_moments_of_the_rows_give_the_fit_of_the_rows(df, params, monkeypatch):
     held = df.withColumn("held_out", F.col("weight") > 2.0) if "held_out" in params.values() else df
     rows = LinearRegression(execution="driver", **params).fit(held)
-    monkeypatch.setattr(session, "SMALL_BYTES", 0)  # else so few rows are packed in the driver
+    monkeypatch.setattr(choice, "SMALL_BYTES", 0)  # else so few rows are packed in the driver
     with nothing_left(df.sparkSession):
         moments = LinearRegression(**params).fit(held)
     assert_same_model(moments, rows, 1e-9)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from sparkgd.losses import SquaredLoss
-from sparkgd.solvers.registry import SolverSettings
 from sparkgd.solvers.sampling import UniformRows
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.local import LocalFit, block_of
 
@@ -62,7 +62,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.mark.parametrize("stops", PARTITIONS.values(), ids=PARTITIONS.keys())
 def test_gd_gives_the_founding_iterates(stops):
-    gd = SolverSettings("gd", step_size=RATE, schedule="constant", tol=0.0)
+    gd = SolverSettings("gd", step_size=RATE, schedule="constant")
     for iterations in (1, 2, 10, ITERATIONS):
         found = fit(gd, stops, iterations)
         assert relative_error(found, gradient_descent(iterations=iterations)) < 1e-12
@@ -70,7 +70,7 @@ def test_gd_gives_the_founding_iterates(stops):
 
 @pytest.mark.parametrize("stops", PARTITIONS.values(), ids=PARTITIONS.keys())
 def test_sgd_gives_the_founding_iterates_for_the_rows_drawn(stops):
-    sgd = SolverSettings("sgd", step_size=RATE, schedule="constant", batch_size=1, seed=11, tol=0.0)
+    sgd = SolverSettings("sgd", step_size=RATE, schedule="constant", batch_size=1, seed=11)
     drawn = [int(UniformRows(11, step, 1, M).drawn()[0]) for step in range(1, ITERATIONS + 1)]
     assert len(set(drawn)) > 50
     assert relative_error(fit(sgd, stops), stochastic(drawn, rate=RATE * M)) < 1e-12
@@ -79,7 +79,7 @@ def test_sgd_gives_the_founding_iterates_for_the_rows_drawn(stops):
 @pytest.mark.parametrize("stops", [PARTITIONS["2"], PARTITIONS["7"]], ids=["2", "7"])
 def test_distributed_gradient_descent_is_gradient_descent_done_right(stops):
     assert relative_error(distributed(stops, collapse=False), gradient_descent()) < 1e-12
-    gd = SolverSettings("gd", step_size=RATE, schedule="constant", tol=0.0)
+    gd = SolverSettings("gd", step_size=RATE, schedule="constant")
     assert relative_error(fit(gd, stops), distributed(stops, collapse=False)) < 1e-12
 
 
@@ -89,7 +89,7 @@ def test_the_sum_to_one_number_is_wrong_and_not_reproduced(stops):
     best = np.linalg.lstsq(X, Y, rcond=None)[0]
     assert np.ptp(wrong) < 1e-12, "every coefficient gets the same update"
     assert np.linalg.norm(X @ wrong - Y) > 10 * np.linalg.norm(X @ best - Y)
-    gd = SolverSettings("gd", step_size=RATE, schedule="constant", tol=0.0)
+    gd = SolverSettings("gd", step_size=RATE, schedule="constant")
     assert relative_error(fit(gd, stops), wrong) > 0.5
 
 

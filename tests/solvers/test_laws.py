@@ -9,16 +9,15 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.solvers.base import State, Status
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.plan import Prepared
-from sparkgd.training.rounds import Question, run_round
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SOLVERS
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.loop import Outcome
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
-from tests.support.problems import SmallProblem, small_problems
+from tests.support.plans import CountingRows, advanced, first_state, fit, training_set
+from tests.support.problems import small_problems
 
 PROBLEMS = small_problems()
 TIGHT = Stopping(max_iterations=5000, tol=1e-9)
@@ -37,37 +36,13 @@ every_accepted = pytest.mark.parametrize(("solver", "problem"), accepted())
 every_full_batch = pytest.mark.parametrize(("solver", "problem"), [pair for pair in accepted() if full_batch(pair[0])])
 
 
-class CountingEngine(DriverEngine):
-    """Counts the rounds that it runs."""
-
-    rounds = 0
-
-    def round(self, kernels, description=""):
-        self.rounds += 1
-        return super().round(kernels, description)
-
-
-def advance(problem: SmallProblem, prepared: Prepared, state: State, rounds: int) -> State:
-    """The state after some rounds, by hand."""
-    task, engine = prepared.task, DriverEngine(problem.blocks())
-    for _ in range(rounds):
-        if state.ending is None:
-            question = Question(task.objective, task.solver.ask(state), task.weight_sum)
-            state = task.solver.tell(state, run_round(engine, [question])[0].reply)
-    return state
-
-
-def first_state(prepared: Prepared) -> State:
-    task = prepared.task
-    return task.solver.start(task.objective.point(task.start))
-
-
 @cache
 def fitted(solver: str, problem: str) -> tuple[Outcome, int]:
-    """The fit to high accuracy, and how many rounds its engine ran."""
+    """The fit to high accuracy, and how many rounds were asked of its rows."""
     small = PROBLEMS[problem]
-    engine = CountingEngine(small.blocks())
-    return train(engine, [small.prepared(SolverSettings(solver), TIGHT).task])[0], engine.rounds
+    rows = CountingRows(small.blocks())
+    outcome = fit(small.settings(SolverSettings(solver), TIGHT), training_set(small.blocks(), rows=rows))
+    return outcome, len(rows.descriptions)
 
 
 @pytest.fixture(scope="module")
@@ -96,30 +71,29 @@ def test_auto_reaches_the_optimum_with_default_settings(problem, minima):
 def test_a_pair_that_is_refused_names_what_would_work(solver, problem):
     small = PROBLEMS[problem]
     if SOLVERS[solver].refusal(small.loss, small.penalty) is None:
-        assert small.prepared(SolverSettings(solver), TIGHT).choice.name == solver
+        assert small.fit(SolverSettings(solver), Stopping(0, 0.0)).result.choice.name == solver
         return
     with pytest.raises(IncompatibleError, match=f"solver='{solver}' cannot be used.*Solvers that work: .*'nesterov'"):
-        small.prepared(SolverSettings(solver), TIGHT)
+        small.final(SolverSettings(solver), TIGHT)
 
 
 @every_accepted
 def test_same_bits_on_repeat_and_after_resuming_from_a_pickled_state(solver, problem):
-    small = PROBLEMS[problem]
-    prepared = small.prepared(SolverSettings(solver, batch_size=7 if solver == "sgd" else None), TIGHT)
-    straight = advance(small, prepared, first_state(prepared), 7)
-    half = advance(small, prepared, first_state(prepared), 4)
-    resumed = advance(small, pickle.loads(pickle.dumps(prepared)), pickle.loads(pickle.dumps(half)), 3)
-    assert bits(straight) == bits(advance(small, prepared, first_state(prepared), 7))
+    settings = SolverSettings(solver, batch_size=7 if solver == "sgd" else None)
+    final = PROBLEMS[problem].final(settings, TIGHT)
+    straight = advanced(final, first_state(final), 7)
+    half = advanced(final, first_state(final), 4)
+    resumed = advanced(pickle.loads(pickle.dumps(final)), pickle.loads(pickle.dumps(half)), 3)
+    assert bits(straight) == bits(advanced(final, first_state(final), 7))
     assert bits(straight) == bits(resumed)
 
 
 @every_accepted
 def test_a_state_is_frozen_and_telling_leaves_it_alone(solver, problem):
-    small = PROBLEMS[problem]
-    prepared = small.prepared(SolverSettings(solver), TIGHT)
-    state = advance(small, prepared, first_state(prepared), 3)
+    final = PROBLEMS[problem].final(SolverSettings(solver), TIGHT)
+    state = advanced(final, first_state(final), 3)
     before = bits(state)
-    advance(small, prepared, state, 2)
+    advanced(final, state, 2)
     assert bits(state) == before
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.iteration = 0
@@ -136,8 +110,8 @@ def is_plain(value: object) -> bool:
 @every_full_batch
 def test_every_round_is_counted(solver, problem):
     outcome, rounds = fitted(solver, problem)
-    assert len(outcome.seconds) == rounds
-    assert len(outcome.objectives) == outcome.iterations + 1 <= rounds
+    assert len(outcome.seconds) == rounds == sum(stage.rounds for stage in outcome.stages)
+    assert len(outcome.objectives) == outcome.iterations + 1 <= outcome.stages[-1].rounds
 
 
 @every_full_batch

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sparkgd.solvers.base import GradientQuestion, Reply, Status
+from sparkgd.questions import GradientQuestion, Reply
+from sparkgd.solvers.base import Status
 from sparkgd.solvers.lbfgs import Lbfgs, LbfgsState, inverse_hessian_product, scaled_inverse
 
 N = 12
@@ -36,9 +37,9 @@ def hessian() -> np.ndarray:
 
 def told(solver: Lbfgs, state: LbfgsState, matrix: np.ndarray) -> LbfgsState:
     """The state after a round on the quadratic ``(u - 1)^T H (u - 1) / 2``."""
-    request = solver.ask(state)
-    assert isinstance(request, GradientQuestion)
-    away = request.points - 1.0
+    question = solver.ask(state)
+    assert isinstance(question, GradientQuestion)
+    away = question.points - 1.0
     return solver.tell(state, Reply(0.5 * np.einsum("mi,ij,mj->m", away, matrix, away), away @ matrix))
 
 

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from sparkgd.exceptions import IncompatibleError
-from sparkgd.questions.epochs import EpochKernel
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss
-from sparkgd.solvers.base import GradientQuestion, Reply, Status
-from sparkgd.solvers.registry import SolverSettings
+from sparkgd.questions import GradientQuestion, Reply
+from sparkgd.questions.epochs import EpochKernel
+from sparkgd.solvers.base import Status
 from sparkgd.solvers.schedules import Constant, Cosine, Exponential, OnPlateau
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.solvers.sgd import BernoulliBatches, StochasticGradientDescent
 from sparkgd.solvers.updates import UPDATES, AdaGrad, Adam, Momentum, NesterovMomentum, Update
-from sparkgd.training.epochs import epoch_kernel, epoch_reply
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import as_csr, random_block, split
 from tests.support.local import LocalFit, block_of
+from tests.support.plans import first_state
 
 STEP, BETA = 0.05, 0.8
 START = np.array([1.0, -2.0, 0.5])
@@ -118,7 +119,7 @@ BEST = FIT.run(LOGISTIC).objectives[-1]
 @pytest.mark.parametrize("updater", UPDATES)
 @pytest.mark.parametrize("schedule", ["inverseSqrt", "cosine", "exponential", "adaptive"])
 def test_every_update_rule_and_schedule_gets_near_the_optimum(updater, schedule):
-    solver = SolverSettings("sgd", updater=updater, schedule=schedule, batch_size=60, horizon=300, tol=0.0)
+    solver = SolverSettings("sgd", updater=updater, schedule=schedule, batch_size=60)
     outcome = FIT.but(solver=solver, stopping=Stopping(300, 0.0)).run(LOGISTIC)
     assert outcome.objectives[-1] < 1.02 * BEST
 
@@ -158,7 +159,7 @@ LOCAL = pytest.mark.parametrize("solver", ["localSGD", "localSVRG"])
 )
 def test_local_solvers_refuse_settings_that_they_have_no_use_for(solver, setting, message):
     with pytest.raises(IncompatibleError, match=message):
-        FIT.but(solver=SolverSettings(solver, **setting)).task([LOGISTIC])
+        FIT.but(solver=SolverSettings(solver, **setting)).final([LOGISTIC])
 
 
 @LOCAL
@@ -174,8 +175,8 @@ def test_rare_columns_are_scaled_less_than_their_curvature_says():
     rng = np.random.default_rng(0)
     features = (rng.random((2000, 4)) < [1.0, 0.5, 0.1, 0.01]) * (1.0 + rng.random((2000, 4)))
     block = block_of(features, (features[:, 1] > 1.0).astype(float))
-    by_row = FIT.but(solver=SolverSettings("localSGD")).task([block]).objective.coordinates
-    by_curvature = FIT.but(solver=SolverSettings("owlqn")).task([block]).objective.coordinates
+    by_row = FIT.but(solver=SolverSettings("localSGD")).final([block]).problem.coordinates
+    by_curvature = FIT.but(solver=SolverSettings("owlqn")).final([block]).problem.coordinates
     ratios = by_row.scale / by_curvature.scale
     assert ratios[0] == pytest.approx(1.0)
     assert np.all(np.diff(ratios) < -0.01)
@@ -200,17 +201,16 @@ def test_local_sgd_takes_many_outputs_and_subgradients(loss):
 
 
 def test_partitions_are_averaged_by_what_they_know():
-    task = FIT.but(solver=SolverSettings("localSGD")).task(split(LOGISTIC, (150,)))
-    objective, state = task.objective, task.solver.start(task.objective.point(task.start))
-    request = task.solver.ask(state).parts[1]
-    kernel = epoch_kernel(objective, request)
+    final = FIT.but(solver=SolverSettings("localSGD")).final(split(LOGISTIC, (150,)))
+    problem, question = final.problem, final.solver.ask(first_state(final)).questions[1]
+    kernel = question.kernel(problem)
     sums = [kernel(block) for block in split(LOGISTIC, (150,))]
-    together = epoch_reply(objective, request.point, sums[0] + sums[1]).local_point
-    alone = [epoch_reply(objective, request.point, part).local_point for part in sums]
+    together = question.reply(problem, sums[0] + sums[1]).local_point
+    alone = [question.reply(problem, part).local_point for part in sums]
     shares = [part.information / (sums[0] + sums[1]).information for part in sums]
     # A column's share is its own; the intercept's is the weight sum's.
     expected = shares[0] * alone[0] + shares[1] * alone[1]
-    free = objective.coordinates.factor > 0.0
+    free = problem.coordinates.factor > 0.0
     np.testing.assert_allclose(together[free], expected[free], rtol=1e-10)
     assert shares[0][-1] == pytest.approx(LOGISTIC.weight[:150].sum() / LOGISTIC.weight.sum())
 

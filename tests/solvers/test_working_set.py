@@ -7,20 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, MultinomialLoss, SquaredLoss
 from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
+from sparkgd.solvers.settings import SolverSettings
 from sparkgd.solvers.working_set import working_set
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.training.loop import Outcome
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import as_csr, labels_for
-from tests.support.local import LocalFit
+from tests.support.plans import fit, solve, training_set
 from tests.support.problems import small_problems
 
 PIECEWISE = [
@@ -34,9 +32,8 @@ TIGHT = Stopping(500, 1e-10)
 def test_a_set_however_small_leads_to_the_optimum(name, room, monkeypatch):
     monkeypatch.setattr("sparkgd.solvers.working_set.ROOM", room)
     problem = small_problems()[name]
-    task = problem.prepared(SolverSettings("newton"), TIGHT).task
-    small = replace(task, solver=replace(task.solver, largest=2))
-    outcome = train(DriverEngine(problem.blocks()), [small])[0]
+    final = problem.final(SolverSettings("newton"), TIGHT)
+    outcome = solve(replace(final, solver=replace(final.solver, largest=2)))
     assert outcome.ending.status is Status.CONVERGED
     assert problem.objective(outcome.coef) == pytest.approx(problem.minimum(), rel=1e-7)
 
@@ -48,9 +45,8 @@ def wide_fit(loss, solver: str, stored, strength: float, mix: float = 1.0) -> Ou
     features[:, 7] = 2.0
     block = stored(Block(DenseFeatures(features), labels_for(loss, random, 60), random.uniform(0.5, 2.0, 60)))
     l1, l2 = (np.full(outputs * columns, strength * share) for share in (mix, 1.0 - mix))
-    spec = TrainingSpec(loss, lambda *_: ElasticNet(l1, l2), True, False, SolverSettings(solver), TIGHT)
-    engine = DriverEngine([block])
-    return train(engine, [prepare(spec, LocalFit(loss)._statistics([block]), 60, engine).task])[0]
+    settings = FitSettings(loss, lambda *_: ElasticNet(l1, l2), True, False, SolverSettings(solver), TIGHT)
+    return fit(settings, training_set([block]))
 
 
 @pytest.mark.parametrize("loss", [LogisticLoss(), SquaredLoss(), MultinomialLoss(3)], ids=lambda loss: loss.name)

@@ -1,4 +1,4 @@
-"""Fits on the driver engine without Spark, from arrays."""
+"""Fits without Spark, from arrays."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sparkgd.data.statistics import Statistics, merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
+from sparkgd.data.statistics import Statistics
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import Loss
 from sparkgd.penalties import elastic_net
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.loop import Callback, Outcome, Task, train
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.loop import Callback, Outcome
+from sparkgd.training.settings import FitSettings
+from sparkgd.training.solving import Solving
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import csr, split
+from tests.support.plans import final_stage, fit, training_set
 
 Array = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def block_of(features: Array | sparse.csr_array, label: Array, weight: Array | N
 
 @dataclass(frozen=True)
 class LocalFit:
-    """A model to be trained on blocks in this process, in the words of `TrainingSpec`."""
+    """A model to be trained on blocks in this process, in the words of `FitSettings`."""
 
     loss: Loss
     solver: SolverSettings = SolverSettings()
@@ -44,27 +44,27 @@ class LocalFit:
     held_out: int = -1
     start: tuple[Array, Array | None] | None = None
 
-    def task(self, blocks: Sequence[Block]) -> Task:
-        """The prepared task."""
-        spec = TrainingSpec(
+    @property
+    def settings(self) -> FitSettings:
+        """The same for a plan."""
+        return FitSettings(
             self.loss, self._penalty, self.fit_intercept, self.standardize, self.solver, self.stopping,
             start=self.start, held_out=self.held_out,
         )  # fmt: skip
-        return prepare(spec, self._statistics(blocks), sum(b.rows for b in blocks), DriverEngine(blocks)).task
+
+    def final(self, blocks: Sequence[Block]) -> Solving:
+        """The stage over all rows."""
+        return final_stage(self.settings, training_set(blocks, self.held_out))
 
     def run(self, block: Block, stops: Sequence[int] = (), callbacks: Sequence[Callback] = ()) -> Outcome:
         """Train on the block, cut into partitions at ``stops``."""
         blocks = split(block, stops) if stops else [block]
-        return train(DriverEngine(blocks), [self.task(blocks)], callbacks)[0]
+        return fit(self.settings, training_set(blocks, self.held_out), callbacks)
 
     def _penalty(self, statistics: Statistics, outputs: int):  # type: ignore[no-untyped-def]
         columns = len(statistics.mean)
         scale = statistics.deviation() if self.standardize else np.ones(columns)
         return elastic_net(self.reg, 0.0, np.tile(scale, outputs))
-
-    def _statistics(self, blocks: Sequence[Block]) -> Statistics:
-        found = [item for block in blocks for item in statistics_of(block).items()]
-        return merge([part for group, part in found if group.fold != self.held_out])
 
     def but(self, **changes: object) -> LocalFit:
         """A copy with some fields changed."""

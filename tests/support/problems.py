@@ -9,17 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from sparkgd.data.statistics import Statistics, merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
 from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty, group_lasso
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.plan import Prepared, prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.loop import Outcome
+from sparkgd.training.settings import FitSettings
+from sparkgd.training.solving import Solving
 from sparkgd.training.stopping import Stopping
+from tests.support import plans
 
 Array = npt.NDArray[np.float64]
 
@@ -67,22 +66,21 @@ class SmallProblem:
         parts = np.split(np.arange(len(label)), [20, 31])
         return [Block(DenseFeatures(features[p]), label[p], np.ones(len(p)), first_row=int(p[0])) for p in parts]
 
-    def statistics(self) -> Statistics:
-        return merge([part for block in self.blocks() for part in statistics_of(block).values()])
-
-    def prepared(self, solver: SolverSettings, stopping: Stopping) -> Prepared:
-        """The task of a solver, tight enough to compare solutions."""
-        spec = TrainingSpec(
+    def settings(self, solver: SolverSettings, stopping: Stopping) -> FitSettings:
+        """The same for a plan."""
+        return FitSettings(
             self.loss, lambda statistics, outputs: self.penalty, True, False, solver, stopping,
             intercept_penalty=self.intercept_penalty,
         )  # fmt: skip
-        blocks = self.blocks()
-        return prepare(spec, self.statistics(), sum(block.rows for block in blocks), DriverEngine(blocks))
+
+    def final(self, solver: SolverSettings, stopping: Stopping) -> Solving:
+        """The stage over all rows."""
+        return plans.final_stage(self.settings(solver, stopping), plans.training_set(self.blocks()))
 
     def fit(self, solver: SolverSettings, stopping: Stopping | None = None) -> Outcome:
-        """Train to high accuracy."""
+        """Train, if nothing else is said to high accuracy."""
         stopping = stopping or Stopping(max_iterations=5000, tol=1e-9)
-        return train(DriverEngine(self.blocks()), [self.prepared(solver, stopping).task])[0]
+        return plans.fit(self.settings(solver, stopping), plans.training_set(self.blocks()))
 
     def objective(self, coef: Array) -> float:
         """By a plain loop-free formula."""

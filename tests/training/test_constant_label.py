@@ -12,13 +12,13 @@ from sparkgd.losses import HingeLoss, JointHuberLoss, LogisticLoss, MultinomialL
 from sparkgd.penalties import Bounded, ElasticNet, Penalty
 from sparkgd.solvers.registry import SolverSettings
 from sparkgd.training.constant_label import decided_model
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.local import LocalFit, block_of
 
 inf = np.inf
 X = np.random.default_rng(3).normal(size=(40, 2))
-SPEC = TrainingSpec(
+SPEC = FitSettings(
     LogisticLoss(), lambda statistics, outputs: ridge(outputs), True, True, SolverSettings(), Stopping(100, 1e-6)
 )
 

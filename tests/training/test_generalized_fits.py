@@ -6,19 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sparkgd.data.statistics import Group, Statistics, statistics_of
-from sparkgd.engine.driver import DriverEngine
+from sparkgd.data.statistics import Statistics
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LINKS, BinomialFamily, Family, Link, PowerFamily, generalized_loss, power_link
 from sparkgd.penalties import Penalty, elastic_net
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.loop import train
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.losses.cases import MLLIB_LINKS
+from tests.support.plans import fit, training_set
 
 TOL = 1e-10
 
@@ -48,11 +46,10 @@ def noisy_block(family: Family) -> Block:
 @pytest.mark.parametrize(("family", "link"), CASES, ids=[f"{f.name}-{k.name}" for f, k in CASES])
 def test_reaches_the_root_of_the_score(family: Family, link: Link, solver: str) -> None:
     block = noisy_block(family)
-    statistics, engine = statistics_of(block)[Group()], DriverEngine([block])
-    spec = TrainingSpec(
+    settings = FitSettings(
         generalized_loss(family, link), no_penalty, True, False, SolverSettings(solver), Stopping(100, TOL)
     )
-    outcome = train(engine, [prepare(spec, statistics, block.rows, engine).task])[0]
+    outcome = fit(settings, training_set([block]))
     assert outcome.ending.status is Status.CONVERGED
     design = np.column_stack([block.features.dense(), np.ones(block.rows)])
     mean = link.inverse(design @ outcome.coef)

@@ -7,18 +7,16 @@ import numpy.typing as npt
 import pytest
 from scipy import optimize
 
-from sparkgd.data.statistics import Group, Statistics, statistics_of
-from sparkgd.engine.driver import DriverEngine
+from sparkgd.data.statistics import Statistics
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import JointHuberLoss
 from sparkgd.penalties import Penalty, elastic_net
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.plan import prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
+from tests.support.plans import fit, training_set
 
 Array = npt.NDArray[np.float64]
 
@@ -36,20 +34,15 @@ def penalty(statistics: Statistics, outputs: int) -> Penalty:
     return elastic_net(STRENGTH, 0.0, np.tile(statistics.deviation(), outputs))
 
 
-def fit(block: Block, solver: str, fit_intercept: bool) -> tuple[Outcome, Statistics]:
-    statistics, engine = statistics_of(block)[Group()], DriverEngine([block])
-    spec = TrainingSpec(
-        JointHuberLoss(EPSILON), penalty, fit_intercept, True, SolverSettings(solver), Stopping(200, 1e-9)
-    )
-    return train(engine, [prepare(spec, statistics, block.rows, engine).task])[0], statistics
-
-
 @pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_reaches_the_minimum_of_mllibs_objective(solver: str, fit_intercept: bool) -> None:
     block = block_with_outliers()
-    outcome, statistics = fit(block, solver, fit_intercept)
-    deviation = statistics.deviation()
+    settings = FitSettings(
+        JointHuberLoss(EPSILON), penalty, fit_intercept, True, SolverSettings(solver), Stopping(200, 1e-9)
+    )
+    data = training_set([block])
+    outcome, deviation = fit(settings, data), data.statistics.deviation()
 
     def objective(coef: Array) -> float:
         """Section 1/2W sum w [s + H(r / s) s] + strength/2 sum s_j^2 b_j^2, written out."""

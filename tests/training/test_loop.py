@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from sparkgd.data.statistics import Group, statistics_of
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError, InvalidParamError
 from sparkgd.losses import LogisticLoss, SquaredLoss
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.quadratic import solve_positive
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
+from sparkgd.solvers.registry import SOLVERS
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.fit import plan_of
 from sparkgd.training.loop import train
 from sparkgd.training.stopping import Stopping
 from tests.support.local import LocalFit, block_of
+from tests.support.plans import CountingRows, training_set
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(300, 5)) * np.array([1.0, 4.0, 0.3, 1.0, 1.0])
@@ -33,28 +35,15 @@ def settings(name: str, **changes) -> SolverSettings:
     return SolverSettings(name, batch_size=30 if name == "sgd" else None, **changes)
 
 
-class CountingEngine(DriverEngine):
-    """Remembers the descriptions of its rounds."""
-
-    def __init__(self, blocks) -> None:
-        super().__init__(blocks)
-        self.descriptions: list[str] = []
-
-    def round(self, kernels, description=""):
-        self.descriptions.append(description)
-        return super().round(kernels, description)
-
-
 @each_solver
 def test_records_tell_the_story_of_the_fit(solver):
     records = []
     outcome = FIT.but(solver=settings(solver), stopping=Stopping(5, 0.0)).run(BLOCK, callbacks=[records.append])
     assert [r.round for r in records] == list(range(1, len(records) + 1))
     assert records[-1].iteration == outcome.iterations == 5
-    stochastic = solver in STOCHASTIC
     assert len(outcome.objectives) == len(outcome.gradient_norms) == 6
-    assert len(outcome.seconds) == len(records) + stochastic
-    assert [r.objective for r in records if r.iteration == 5][-1] == outcome.objectives[-1 - stochastic]
+    assert [r.seconds for r in records] == outcome.seconds
+    assert records[-1].objective == outcome.objectives[-1] == outcome.objective
     assert all(r.seconds >= 0.0 and r.max_iterations == 5 and r.model == 0 for r in records)
     assert np.isnan([r.held_out_loss for r in records]).all()
     assert outcome.ending.status is Status.MAX_ITERATIONS
@@ -84,7 +73,8 @@ def test_an_interrupt_keeps_the_best_point_only_when_asked_to():
     fit = FIT.but(stopping=Stopping(50, 0.0))
     with pytest.raises(KeyboardInterrupt):
         fit.run(BLOCK, callbacks=[interrupt(4)])
-    outcome = train(DriverEngine([BLOCK]), [fit.task([BLOCK])], [interrupt(4)], keep_on_interrupt=True)[0]
+    data = training_set([BLOCK])
+    outcome = train(data.rows, [plan_of(fit.settings, data)], [interrupt(4)], keep_on_interrupt=True)[0]
     assert outcome.ending.status is Status.STOPPED_EARLY
     assert outcome.ending.reason == "interrupted"
     assert outcome.iterations == len(outcome.objectives) - 1 > 0
@@ -121,24 +111,28 @@ def test_objectives_are_those_of_the_points(solver):
 
 @each_solver
 def test_the_time_budget_ends_the_fit(solver):
-    outcome = FIT.but(solver=settings(solver), stopping=Stopping(10**6, 0.0, max_seconds=1e-9)).run(BLOCK)
+    data = training_set([BLOCK])
+    plan = plan_of(FIT.but(solver=settings(solver), stopping=Stopping(10**6, 0.0)).settings, data)
+    outcome = train(data.rows, [plan], max_seconds=1e-9)[0]
     assert outcome.ending.status is Status.MAX_SECONDS
+    assert outcome.ending.reason == "maxSeconds=1e-09 passed before convergence"
     assert outcome.iterations <= 1
 
 
 def test_many_models_share_rounds_and_end_as_each_alone():
-    fits = [FIT.but(solver=settings(name), reg=reg) for name in SOLVERS for reg in (0.001, 0.1)]
+    fits = [FIT.but(solver=settings(name), reg=reg) for name in SOLVERS for reg in (0.001, 0.05)]
     fits += [FIT, FIT, FIT.but(held_out=1), FIT.but(held_out=2, solver=settings("newton"))]
-    engine = CountingEngine([FOLDS])
-    together = train(engine, [fit.task([FOLDS]) for fit in fits])
-    alone = [train(CountingEngine([FOLDS]), [fit.task([FOLDS])])[0] for fit in fits]
+    rows = CountingRows([FOLDS])
+    together = train(rows, [plan_of(fit.settings, training_set([FOLDS], fit.held_out, rows=rows)) for fit in fits])
+    alone = [fit.run(FOLDS) for fit in fits]
     for mine, other in zip(together, alone, strict=True):
         assert mine.ending.status is other.ending.status
         assert mine.iterations == other.iterations
         np.testing.assert_allclose(mine.coef, other.coef, rtol=1e-6, atol=1e-9)
         assert mine.objectives[-1] == pytest.approx(other.objectives[-1], rel=1e-9)
-    assert len(engine.descriptions) <= max(len(outcome.seconds) for outcome in alone) + 1
-    assert "more models" in engine.descriptions[0]
+    assert len(rows.descriptions) == max(len(outcome.seconds) for outcome in together)
+    assert len(rows.descriptions) <= max(len(outcome.seconds) for outcome in alone) + 1
+    assert "more models" in rows.descriptions[0]
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if not name.startswith(("sgd", "local"))])
@@ -155,11 +149,26 @@ def test_the_order_of_the_rows_decides_nothing(solver):
 def test_a_held_out_fold_is_a_fold_that_is_not_there():
     held_out = FIT.but(held_out=2).run(FOLDS)
     without = FIT.run(replace(FOLDS.take(np.flatnonzero(FOLDS.fold != 2)), fold=None))
-    np.testing.assert_allclose(held_out.coef, without.coef, rtol=1e-9)
-    kept = FOLDS.fold == 2
-    value, _ = LogisticLoss().value_and_derivative(Y[kept], X[kept] @ held_out.coef[:5] + held_out.coef[5])
-    assert held_out.held_out_losses[-1] == pytest.approx(value.mean(), rel=1e-9)
+    last = held_out.result.problem.raw_coef(held_out.last.solver.point)
+    np.testing.assert_allclose(last, without.coef, rtol=1e-9)
+    np.testing.assert_allclose(held_out.objectives, without.objectives, rtol=1e-9)
+    assert held_out.held_out_losses[-1] == pytest.approx(mean_loss(last, FOLDS.fold == 2), rel=1e-9)
     assert np.isnan(without.held_out_losses).all()
+
+
+def mean_loss(coef: np.ndarray, kept: np.ndarray) -> float:
+    value, _ = LogisticLoss().value_and_derivative(Y[kept], X[kept] @ coef[:5] + coef[5])
+    return float(value.mean())
+
+
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "sgd"])
+def test_held_out_rows_select_the_best_point_without_patience(solver):
+    outcome = FIT.but(solver=settings(solver), held_out=2, stopping=Stopping(8, 0.0)).run(FOLDS)
+    best = int(np.argmin(outcome.held_out_losses))
+    assert min(outcome.held_out_losses) == pytest.approx(mean_loss(outcome.coef, FOLDS.fold == 2), rel=1e-9)
+    assert outcome.objective == outcome.objectives[-1 if solver in STOCHASTIC else best]
+    penalty = 0.005 * float(outcome.coef[:5] @ outcome.coef[:5])
+    assert outcome.objective == pytest.approx(mean_loss(outcome.coef, FOLDS.fold != 2) + penalty, rel=1e-9)
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "newton"])
@@ -173,10 +182,11 @@ def test_early_stopping_returns_the_best_point_on_the_held_out_rows(solver):
     assert outcome.ending.status is Status.STOPPED_EARLY
     kept = block.fold == 1
     value, _ = LogisticLoss().value_and_derivative(label[kept], noise[kept] @ outcome.coef[:60] + outcome.coef[60])
+    if solver != "sgd":  # whose losses are those of its batches
+        assert min(outcome.held_out_losses) == pytest.approx(value.mean(), rel=1e-9)
     if solver in STOCHASTIC:  # the last losses are those of the result
         assert outcome.held_out_losses[-1] == pytest.approx(value.mean(), rel=1e-9)
     else:
-        assert min(outcome.held_out_losses) == pytest.approx(value.mean(), rel=1e-9)
         assert outcome.held_out_losses[-1] > min(outcome.held_out_losses)
 
 
@@ -207,7 +217,7 @@ def test_weights_are_repeated_rows(solver):
 def test_batches_of_one_row_respect_sample_weights():
     weight = np.where(Y == 1.0, 3.0, 1.0)
     block = block_of(np.ones((300, 1)), Y, weight)  # a constant column: only the intercept is fitted
-    sgd = SolverSettings("sgd", batch_size=1, step_size=2.0, schedule="inverseSqrt", tol=0.0)
+    sgd = SolverSettings("sgd", batch_size=1, step_size=2.0, schedule="inverseSqrt")
     coefs = [FIT.but(solver=replace(sgd, seed=s), stopping=Stopping(2000, 0.0)).run(block).coef[1] for s in range(4)]
     share = weight @ Y / weight.sum()
     assert np.mean(coefs) == pytest.approx(np.log(share / (1 - share)), abs=0.25)

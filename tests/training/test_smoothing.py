@@ -10,22 +10,22 @@ import pytest
 from scipy import optimize
 from sklearn.svm import SVR
 
-from sparkgd.data.statistics import merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels import Block
 from sparkgd.losses import EpsilonInsensitiveLoss, HingeLoss, PiecewiseLinearLoss, QuantileLoss
 from sparkgd.penalties import ElasticNet, NoPenalty, Penalty, elastic_net
-from sparkgd.solvers.base import CertificateQuestion, CompoundQuestion, State, Status
-from sparkgd.solvers.registry import SOLVERS, SolverSettings
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.plan import prepare
-from sparkgd.training.rounds import Question, run_round
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.questions import CertificateQuestion, CompoundQuestion
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import SOLVERS
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.loop import Outcome
+from sparkgd.training.rounds import Asked, run_round
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
 from tests.support.blocks import csr
 from tests.support.datasets import all_problems, load
+from tests.support.plans import advanced, final_stage, first_state, fit, solve, training_set
 from tests.support.problems import COLUMNS, DEVIATIONS, SmallProblem, rows
 
 KINKED: dict[str, PiecewiseLinearLoss] = {
@@ -55,13 +55,11 @@ def test_every_bound_is_below_every_objective(loss, penalty, fit_intercept, widt
     blocks = [
         replace(b, offset=random.normal(size=b.rows), weight=random.uniform(0, 2, b.rows)) for b in problem.blocks()
     ]
-    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
-    spec = TrainingSpec(loss, lambda s, k: penalty, fit_intercept, False, SolverSettings(), Stopping(10, 1e-6))
-    task = prepare(spec, statistics, 90, DriverEngine(blocks)).task
+    settings = FitSettings(loss, lambda s, k: penalty, fit_intercept, False, SolverSettings(), Stopping(10, 1e-6))
+    final = final_stage(settings, training_set(blocks))
     points = random.normal(size=(20, COLUMNS + int(fit_intercept))) * random.choice([0.0, 0.1, 1.0, 5.0], (20, 1))
-    request = CompoundQuestion((CertificateQuestion(points, width),))
-    question = Question(task.objective, request, task.weight_sum)
-    found = run_round(DriverEngine(blocks), [question])[0].reply.parts[0].certificate
+    question = CompoundQuestion((CertificateQuestion(points, width),))
+    found = run_round([Asked(final.problem, question, final.rows)])[0].reply.parts[0].certificate
     assert np.all(np.isfinite(found.bounds))
     assert found.bounds.max() <= found.objectives.min() + 1e-12
     assert np.all(found.errors >= -1e-13)
@@ -71,13 +69,13 @@ def test_every_bound_is_below_every_objective(loss, penalty, fit_intercept, widt
 @pytest.mark.parametrize(("solver", "penalty"), PAIRS)
 def test_converges_with_a_proof(loss, solver, penalty):
     problem = SmallProblem(loss, PROVABLE[penalty])
-    outcome = problem.fit(SolverSettings(solver, tol=1e-6), Stopping(max_iterations=2000, tol=1e-6))
+    outcome = problem.fit(SolverSettings(solver), Stopping(max_iterations=2000, tol=1e-6))
     assert outcome.ending.status is Status.CONVERGED
     assert outcome.ending.reason.startswith("duality gap")
     objective = problem.objective(outcome.coef)
     assert objective == pytest.approx(outcome.objectives[-1], rel=1e-12)
     assert 0.0 <= outcome.duality_gap <= 1e-6 * objective
-    tighter = problem.fit(SolverSettings("newton", tol=1e-8), Stopping(max_iterations=2000, tol=1e-8))
+    tighter = problem.fit(SolverSettings("newton"), Stopping(max_iterations=2000, tol=1e-8))
     assert tighter.ending.status is Status.CONVERGED
     assert objective - outcome.duality_gap <= problem.objective(tighter.coef) <= objective
 
@@ -86,31 +84,24 @@ def test_converges_with_a_proof(loss, solver, penalty):
 @pytest.mark.parametrize(("solver", "penalty"), PAIRS)
 def test_without_looking_ahead_rounds_sum_less_and_the_optimum_is_the_same(loss, solver, penalty):
     problem = SmallProblem(loss, PROVABLE[penalty])
-    eager = problem.prepared(SolverSettings(solver), Stopping(2000, 1e-6)).task
+    eager = problem.final(SolverSettings(solver), Stopping(2000, 1e-6))
     lazy = replace(eager, solver=replace(eager.solver, is_eager=False))
-    found, expected = (train(DriverEngine(problem.blocks()), [task])[0] for task in (lazy, eager))
+    found, expected = solve(lazy), solve(eager)
     assert found.ending.status is Status.CONVERGED
     assert found.objectives[-1] - found.duality_gap <= expected.objectives[-1]
     assert found.objectives[-1] == pytest.approx(expected.objectives[-1], rel=2e-6)
-    first = lazy.solver.start(lazy.objective.point(lazy.start))
-    assert len(lazy.solver.ask(first).parts) < len(eager.solver.ask(first).parts)
+    first = first_state(lazy)
+    assert len(lazy.solver.ask(first).questions) < len(eager.solver.ask(first).questions)
 
 
 @every_smoother
 def test_resumes_from_a_pickled_state_with_the_same_bits(solver):
     problem = SmallProblem(HingeLoss(), PROVABLE["l2"])
-    task, engine = problem.prepared(SolverSettings(solver), Stopping(100, 1e-6)).task, DriverEngine(problem.blocks())
-
-    def advanced(state: State, rounds: int) -> State:
-        for _ in range(rounds):
-            question = Question(task.objective, task.solver.ask(state), task.weight_sum)
-            state = task.solver.tell(state, run_round(engine, [question])[0].reply)
-        return state
-
-    first = task.solver.start(task.objective.point(task.start))
-    half = pickle.loads(pickle.dumps(advanced(first, 8)))
-    assert half.width < task.solver.width
-    assert bits(advanced(half, 4)) == bits(advanced(first, 12))
+    final = problem.final(SolverSettings(solver), Stopping(100, 1e-6))
+    first = first_state(final)
+    half, whole = pickle.loads(pickle.dumps(advanced(final, first, 8))), advanced(final, first, 12)
+    assert half.width < final.solver.width
+    assert bits(advanced(final, half, 4)) == bits(whole)
 
 
 @every_smoother
@@ -120,23 +111,28 @@ def test_held_out_rows_neither_train_nor_enter_the_proof(solver):
     folds = [(np.arange(block.rows) % 4 == 0).astype(np.uint8) for block in whole]
     kept = [block.take(np.flatnonzero(fold == 0)) for block, fold in zip(whole, folds, strict=True)]
     aside = [block.take(np.flatnonzero(fold == 1)) for block, fold in zip(whole, folds, strict=True)]
-    statistics = merge([part for block in kept for part in statistics_of(block).values()])
 
     def fitted(blocks: list[Block], held_out: int) -> Outcome:
-        spec = TrainingSpec(
+        settings = FitSettings(
             problem.loss, lambda s, k: problem.penalty, True, False, SolverSettings(solver), Stopping(1000, 1e-6),
             held_out=held_out,
         )  # fmt: skip
-        engine = DriverEngine(blocks)
-        return train(engine, [prepare(spec, statistics, 90, engine).task])[0]
+        return fit(settings, training_set(blocks, held_out))
 
     alone = fitted(kept, -1)
     beside = fitted([replace(block, fold=fold) for block, fold in zip(whole, folds, strict=True)], 1)
     assert beside.objectives[-1] == pytest.approx(alone.objectives[-1], rel=2e-6)
-    assert beside.duality_gap <= 1e-6 * beside.objectives[-1]
-    losses = [problem.loss.value_and_derivative(b.label, b.features.dot(beside.coef[:-1]) + beside.coef[-1])[0]
-              for b in aside]  # fmt: skip
-    assert beside.held_out_losses[-1] == pytest.approx(np.concatenate(losses).mean(), rel=1e-9)
+    assert beside.last.solver.duality_gap <= 1e-6 * beside.objectives[-1]
+
+    def mean_loss(coef: np.ndarray) -> float:
+        losses = [problem.loss.value_and_derivative(b.label, b.features.dot(coef[:-1]) + coef[-1])[0] for b in aside]
+        return float(np.concatenate(losses).mean())
+
+    last = beside.result.problem.raw_coef(beside.last.solver.point)
+    assert beside.held_out_losses[-1] == pytest.approx(mean_loss(last), rel=1e-9)
+    assert min(beside.held_out_losses) == pytest.approx(mean_loss(beside.coef), rel=1e-9)
+    # The model is the best point on the held-out rows, not the last one; what is proven is proven of the model.
+    assert beside.objective - beside.duality_gap <= alone.objective
 
 
 def minimum_by_linear_program(loss: PiecewiseLinearLoss, l1: np.ndarray) -> float:
@@ -175,7 +171,7 @@ def test_reaches_the_minimum_of_support_vector_regression():
     loss, strength = EpsilonInsensitiveLoss(0.5), 0.1
     features, label = rows(loss)
     problem = SmallProblem(loss, elastic_net(strength, 0.0, np.ones(COLUMNS)))
-    outcome = problem.fit(SolverSettings(tol=1e-8), Stopping(max_iterations=500, tol=1e-8))
+    outcome = problem.fit(SolverSettings(), Stopping(max_iterations=500, tol=1e-8))
     machine = SVR(kernel="linear", C=1.0 / (strength * len(label)), epsilon=0.5, tol=1e-9).fit(features, label)
     theirs = problem.objective(np.append(machine.coef_[0], machine.intercept_))
     assert problem.objective(outcome.coef) == pytest.approx(theirs, rel=1e-6)
@@ -188,7 +184,7 @@ def test_reaches_the_minimum_of_support_vector_regression():
 def test_a_solver_without_smoothing_names_those_that_work(loss, solver):
     problem = SmallProblem(loss, NoPenalty())
     with pytest.raises(IncompatibleError, match=r"not differentiable\. Solvers that work: .*'newton'"):
-        problem.prepared(SolverSettings(solver), Stopping(10, 1e-6))
+        problem.final(SolverSettings(solver), Stopping(10, 1e-6))
 
 
 class RoughHinge(HingeLoss):
@@ -200,7 +196,7 @@ class RoughHinge(HingeLoss):
 @pytest.mark.parametrize("solver", ["auto", *SMOOTHERS])
 def test_a_kink_of_which_no_smoothing_is_known_is_refused(solver):
     with pytest.raises(IncompatibleError, match="the hinge loss is not differentiable"):
-        SmallProblem(RoughHinge(), NoPenalty()).prepared(SolverSettings(solver), Stopping(10, 1e-6))
+        SmallProblem(RoughHinge(), NoPenalty()).final(SolverSettings(solver), Stopping(10, 1e-6))
 
 
 def fit_reference(name: str) -> tuple[Outcome, float]:
@@ -209,13 +205,11 @@ def fit_reference(name: str) -> tuple[Outcome, float]:
     if problem.dataset == "covtype20k":
         label = (label == 1.0).astype(np.float64)
     blocks = [Block(csr(part), y, np.ones(len(y))) for part, y in _halves(features, label)]
-    statistics = merge([part for block in blocks for part in statistics_of(block).values()])
     penalty = elastic_net(problem.reg, problem.alpha, np.ones(features.shape[1]))
-    spec = TrainingSpec(
+    settings = FitSettings(
         HingeLoss(), lambda s, k: penalty, True, problem.standardization, SolverSettings(), Stopping(100, 1e-6)
     )
-    engine = DriverEngine(blocks)
-    return train(engine, [prepare(spec, statistics, len(label), engine).task])[0], problem.objective
+    return fit(settings, training_set(blocks)), problem.objective
 
 
 def _halves(features, label):

@@ -15,8 +15,8 @@ STOPPING = Stopping(max_iterations=100, tol=1e-4)
 FALLING = [10.0, 5.0, 2.0, 1.0]
 
 
-def status(stopping=STOPPING, state=STATE, objectives=FALLING, held_out=(), seconds=0.0, stochastic=False):
-    ending = stopping.check(state, objectives, held_out, seconds, stochastic)
+def status(stopping=STOPPING, state=STATE, objectives=FALLING, held_out=(), stochastic=False):
+    ending = stopping.check(state, objectives, held_out, stochastic)
     return ending and ending.status
 
 
@@ -102,10 +102,8 @@ def test_stochastic_solvers_are_not_judged_by_a_batch():
     assert status(state=replace(STATE, residual=0.0, gap=0.0), stochastic=True) is None
 
 
-def test_limits():
+def test_the_limit():
     assert status(state=replace(STATE, iteration=100)) is Status.MAX_ITERATIONS
-    assert status(replace(STOPPING, max_seconds=3.0), seconds=3.0) is Status.MAX_SECONDS
-    assert status(replace(STOPPING, max_seconds=3.0), seconds=2.9) is None
 
 
 def test_convergence_comes_before_limits():
@@ -131,10 +129,9 @@ def test_patience(held_out, expected):
 
 def test_reasons_name_the_param_or_the_figures():
     reasons = {
-        "maxIter=100": STOPPING.check(replace(STATE, iteration=100), FALLING, [], 0.0, False),
-        "maxSeconds=2": replace(STOPPING, max_seconds=2.0).check(STATE, FALLING, [], 5.0, False),
-        "gradient norm": STOPPING.check(replace(STATE, residual=0.0), FALLING, [], 0.0, False),
-        "3 iterations": replace(STOPPING, patience=3).check(STATE, FALLING, [0.0, 1.0, 1.0, 1.0], 0.0, False),
+        "maxIter=100": STOPPING.check(replace(STATE, iteration=100), FALLING, [], False),
+        "gradient norm": STOPPING.check(replace(STATE, residual=0.0), FALLING, [], False),
+        "3 iterations": replace(STOPPING, patience=3).check(STATE, FALLING, [0.0, 1.0, 1.0, 1.0], False),
     }
     for words, ending in reasons.items():
         assert words in ending.reason

@@ -8,24 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparkgd.data.statistics import merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
-from sparkgd.engine.packed import numbered
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import HingeLoss, PiecewiseLinearLoss
 from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty
-from sparkgd.reductions.sample import sample_of
+from sparkgd.reductions.sample import RowSample
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training import condense
-from sparkgd.training.few_rows import FewRows
-from sparkgd.training.loop import Outcome, train
-from sparkgd.training.pilot import Pilot
-from sparkgd.training.plan import Prepared, prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training import cutting_planes
+from sparkgd.training.fit import TrainingSet
+from sparkgd.training.loop import Outcome
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.losses.cases import KINKED
+from tests.support.plans import final_stage, fit, sample_from, solve, training_set
 
 ROWS, COLUMNS = 4000, 6
 L2 = np.full(COLUMNS, 1e-3)
@@ -45,7 +41,7 @@ every_loss = pytest.mark.parametrize("loss", list(KINKED.values()), ids=list(KIN
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch):
     """A tenth of the rows is kept at first."""
-    monkeypatch.setattr(condense, "KEPT_BYTES", 8 * (COLUMNS + 3) * ROWS // 10)
+    monkeypatch.setattr(cutting_planes, "KEPT_BYTES", 8 * (COLUMNS + 3) * ROWS // 10)
 
 
 def blocks_for(loss: PiecewiseLinearLoss) -> list[Block]:
@@ -62,92 +58,97 @@ def blocks_for(loss: PiecewiseLinearLoss) -> list[Block]:
     ]
 
 
-def pilot_of(blocks: list[Block]) -> Pilot:
-    sample = numbered([sample_of(block, 0.1) for block in blocks])
-    return Pilot(FewRows(sample))
+def sample_for(loss: PiecewiseLinearLoss) -> RowSample:
+    return sample_from(blocks_for(loss), 0.1)
 
 
-def prepared(
-    loss: PiecewiseLinearLoss, penalty: Penalty, pilot: Pilot | None, held_out: int = -1, solver: str = "auto",
+def asked_for(
+    loss: PiecewiseLinearLoss, penalty: Penalty, sample: RowSample | None, held_out: int = -1, solver: str = "auto",
     stopping: Stopping = DEFAULT,
-) -> Prepared:  # fmt: skip
-    blocks = blocks_for(loss)
-    training = [block.take(np.flatnonzero(block.fold != held_out)) for block in blocks]
-    statistics = merge([part for block in training for part in statistics_of(block).values()])
-    settings = SolverSettings(solver, tol=stopping.tol)
-    spec = TrainingSpec(loss, lambda s, k: penalty, True, False, settings, stopping, held_out=held_out)
-    return prepare(spec, statistics, ROWS, DriverEngine(blocks), pilot)
+) -> tuple[FitSettings, TrainingSet]:  # fmt: skip
+    settings = FitSettings(loss, lambda s, k: penalty, True, False, SolverSettings(solver), stopping, held_out=held_out)
+    return settings, training_set(blocks_for(loss), held_out, sample)
 
 
-def outcome_of(prepared: Prepared) -> Outcome:
-    return train(DriverEngine(blocks_for(prepared.task.objective.loss)), [prepared.task])[0]
+def outcome_of(*arguments, **options) -> Outcome:
+    return fit(*asked_for(*arguments, **options))
+
+
+def rounds_by_stage(outcome: Outcome) -> dict[str, int]:
+    """Over all rows."""
+    rounds: dict[str, int] = {}
+    for stage in outcome.stages:
+        if not stage.is_local:
+            rounds[stage.name] = rounds.get(stage.name, 0) + stage.rounds
+    return rounds
 
 
 @every_loss
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("held_out", [-1, 1])
 def test_the_optimum_is_that_of_a_plain_fit(loss, penalty, held_out):
-    condensed = prepared(loss, PENALTIES[penalty], pilot_of(blocks_for(loss)), held_out)
-    plain, outcome = outcome_of(prepared(loss, PENALTIES[penalty], None, held_out)), outcome_of(condensed)
-    assert outcome.is_resumed
-    assert "it starts from the optimum of condensed rows" in condensed.reason(outcome)
+    plain = outcome_of(loss, PENALTIES[penalty], None, held_out)
+    outcome = outcome_of(loss, PENALTIES[penalty], sample_for(loss), held_out)
+    rounds = rounds_by_stage(outcome)
+    assert outcome.last.is_resumed
+    assert "it starts from the optimum of condensed rows" in outcome.result.reason
     assert outcome.ending.status is plain.ending.status is Status.CONVERGED
     assert outcome.objectives[-1] == pytest.approx(plain.objectives[-1], rel=2e-6)
     assert np.isnan(outcome.held_out_losses[-1]) == (held_out < 0)
     if penalty in PROVABLE:
-        assert len(outcome.seconds) == 1, "the first round over all rows proves it"
+        assert rounds["all rows"] == 1, "the first evaluation over all rows proves it"
         assert 0.0 <= outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
         assert outcome.objectives[-1] - outcome.duality_gap <= plain.objectives[-1]
         assert outcome.gradient_norms[-1] < 0.1
-    assert len(condensed.seconds) <= condense.ROUNDS
+    assert rounds["rows near kinks"] <= cutting_planes.ROUNDS
+    assert len(outcome.seconds) == rounds["rows near kinks"] + rounds["all rows"]
 
 
 @every_loss
 def test_the_same_bits_every_time(loss):
-    fits = [outcome_of(prepared(loss, PENALTIES["l2"], pilot_of(blocks_for(loss)))) for _ in range(2)]
+    fits = [outcome_of(loss, PENALTIES["l2"], sample_for(loss)) for _ in range(2)]
     assert pickle.dumps(fits[0].coef) == pickle.dumps(fits[1].coef)
 
 
 @every_loss
-def test_a_bad_pilot_does_no_harm(loss):
+def test_a_bad_sample_does_no_harm(loss):
     random = np.random.default_rng(0)
     strange = [
         replace(block, features=DenseFeatures(50.0 * block.features.dense()), label=random.permutation(block.label))
         for block in blocks_for(loss)
     ]
-    plain = outcome_of(prepared(loss, PENALTIES["l2"], None))
-    outcome = outcome_of(prepared(loss, PENALTIES["l2"], pilot_of(strange)))
+    plain = outcome_of(loss, PENALTIES["l2"], None)
+    outcome = outcome_of(loss, PENALTIES["l2"], sample_from(strange, 0.1))
     assert outcome.ending.status is Status.CONVERGED
     assert outcome.objectives[-1] == pytest.approx(plain.objectives[-1], rel=2e-6)
     assert outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
 
 
 def test_where_condensing_does_not_get_there_the_fit_starts_as_it_would_have(monkeypatch):
-    monkeypatch.setattr(condense, "ROUNDS", 1)
-    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())))
-    outcome, plain = outcome_of(task), outcome_of(prepared(HingeLoss(), PENALTIES["l2"], None))
-    assert task.task.resumed is None
-    assert task.reason(outcome) == task.choice.reason
+    monkeypatch.setattr(cutting_planes, "ROUNDS", 1)
+    asked = asked_for(HingeLoss(), PENALTIES["l2"], sample_for(HingeLoss()))
+    outcome, plain = fit(*asked), outcome_of(HingeLoss(), PENALTIES["l2"], None)
+    assert final_stage(*asked).resumed is None
+    assert outcome.result.reason == outcome.result.choice.reason
     np.testing.assert_array_equal(outcome.coef, plain.coef)
 
 
 def test_few_iterations_are_not_enough_for_it():
-    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())), stopping=Stopping(2, 1e-6))
-    assert outcome_of(task).ending.status is Status.MAX_ITERATIONS
+    outcome = outcome_of(HingeLoss(), PENALTIES["l2"], sample_for(HingeLoss()), stopping=Stopping(2, 1e-6))
+    assert outcome.ending.status is Status.MAX_ITERATIONS
 
 
 def test_a_bound_that_proves_too_little_is_kept_while_the_fit_goes_on():
-    task = prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss()))).task
-    state = task.resumed.state
+    final = final_stage(*asked_for(HingeLoss(), PENALTIES["l2"], sample_for(HingeLoss())))
+    state = final.resumed.state
     loose = replace(state, bound=0.9 * state.bound)
-    outcome = outcome_of(Prepared(replace(task, resumed=replace(task.resumed, state=loose)), None))
-    assert outcome.is_resumed
+    outcome = solve(replace(final, resumed=replace(final.resumed, state=loose)))
+    assert outcome.last.is_resumed
     assert outcome.ending.status is Status.CONVERGED
     assert 1 < len(outcome.seconds) < 10
     assert outcome.duality_gap <= 1e-6 * outcome.objectives[-1]
 
 
 def test_a_named_solver_starts_from_the_null_model():
-    assert (
-        prepared(HingeLoss(), PENALTIES["l2"], pilot_of(blocks_for(HingeLoss())), solver="newton").task.resumed is None
-    )
+    asked = asked_for(HingeLoss(), PENALTIES["l2"], sample_for(HingeLoss()), solver="newton")
+    assert final_stage(*asked).resumed is None

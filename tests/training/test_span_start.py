@@ -5,20 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkgd.data.statistics import merge, statistics_of
-from sparkgd.engine.driver import DriverEngine
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss, PoissonLoss, SquaredLoss
 from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.registry import SolverSettings
-from sparkgd.training.loop import train
-from sparkgd.training.plan import Prepared, prepare
-from sparkgd.training.settings import TrainingSpec
+from sparkgd.solvers.settings import SolverSettings
+from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
+from tests.support import plans
 from tests.support.blocks import as_csr, labels_for, split
 from tests.support.local import LocalFit
+from tests.support.plans import prepared, training_set
 
 LOSSES = {loss.name: loss for loss in (SquaredLoss(), LogisticLoss(), PoissonLoss(), MultinomialLoss(3))}
 
@@ -37,13 +35,6 @@ def wide_block(loss: Loss, rows: int = 24, columns: int = 1100) -> Block:
     )
 
 
-def prepared(fit: LocalFit, blocks: list[Block]) -> Prepared:
-    spec = TrainingSpec(
-        fit.loss, fit._penalty, fit.fit_intercept, fit.standardize, fit.solver, fit.stopping, held_out=fit.held_out
-    )
-    return prepare(spec, fit._statistics(blocks), sum(block.rows for block in blocks), DriverEngine(blocks))
-
-
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("standardize", [True, False])
@@ -51,10 +42,11 @@ def prepared(fit: LocalFit, blocks: list[Block]) -> Prepared:
 def test_the_first_evaluation_finds_it_converged(loss, fit_intercept, standardize, held_out):
     blocks = split(wide_block(loss), [5, 11])
     fit = LocalFit(loss, reg=0.1, standardize=standardize, fit_intercept=fit_intercept, held_out=held_out)
-    ready = prepared(fit, blocks)
-    assert "span of the 24 rows" in ready.origin
-    assert len(ready.seconds) == 1
-    outcome = train(DriverEngine(blocks), [ready.task])[0]
+    outcome = plans.fit(fit.settings, training_set(blocks, held_out))
+    assert "it starts from the solution in the span of the 24 rows" in outcome.result.reason
+    found = [(stage.name, stage.is_local) for stage in outcome.stages]
+    assert found == [("rows", False), ("span of the rows", True), ("all rows", False)]
+    assert len(outcome.seconds) == 2, "one for the rows, one for the first evaluation"
     assert outcome.ending.status is Status.CONVERGED
     assert outcome.iterations == 0
     assert outcome.gradient_norms[0] <= 1e-7 * np.sqrt(abs(outcome.objectives[0]))
@@ -76,18 +68,17 @@ def test_a_column_without_penalty_or_with_l1_needs_all_columns():
     block = wide_block(loss)
     ones = np.ones(1100)
     for l1, l2 in [(0.0 * ones, np.where(np.arange(1100) == 9, 0.0, 0.1)), (0.1 * ones, 0.1 * ones)]:
-        spec = TrainingSpec(
+        settings = FitSettings(
             loss, lambda known, outputs, at=(l1, l2): ElasticNet(*at), True, False, SolverSettings(), Stopping(9, 1e-6)
         )
-        statistics = merge(list(statistics_of(block).values()))
-        assert "span" not in prepare(spec, statistics, block.rows, DriverEngine([block])).origin
+        assert prepared(settings, training_set([block])).names in ((), ("first gradient",))
 
 
 def test_a_user_who_names_the_solver_or_the_start_gets_it():
     loss = LogisticLoss()
     block = wide_block(loss)
-    named = LocalFit(loss, reg=0.1, solver=SolverSettings("l-bfgs")).task([block])
-    assert not named.start[:-1].any()
+    named = LocalFit(loss, reg=0.1, solver=SolverSettings("l-bfgs")).final([block])
+    assert not named.start_coef[:-1].any()
     weights = np.full((1, 1100), 0.01)
-    started = LocalFit(loss, reg=0.1, start=(weights, None)).task([block])
-    np.testing.assert_array_equal(started.start[:-1], weights[0])
+    started = LocalFit(loss, reg=0.1, start=(weights, None)).final([block])
+    np.testing.assert_array_equal(started.start_coef[:-1], weights[0])
