@@ -212,8 +212,7 @@ class ClusterEngine(Engine):
         for size in sizes:
             count = -(-count // size)
             level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_adder(1))
-        parts = [partial for _, partial in sorted(level.collect())]
-        return combine(parts, 1) if parts else Partial(())  # its fingerprint is that of no rows
+        return Partial.total([partial for _, partial in sorted(level.collect())])
 
     def _reduce_scatter(self, partials: RDD[Any], count: int) -> Partial:
         """One shuffle of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""

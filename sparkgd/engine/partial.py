@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import Block, Kernel, Sums
+from sparkgd.kernels.combine import combine
 from sparkgd.kernels.memory import keep_freed_memory
 from sparkgd.kernels.sums import joined
 
@@ -38,6 +39,11 @@ class Partial:
             (self.fingerprint + other.fingerprint) % 2**64,
             self.missing + other.missing,
         )
+
+    @classmethod
+    def total(cls, parts: Sequence[Partial]) -> Partial:
+        """Sum of the parts; for none at all one without sums, whose fingerprint is that of no rows."""
+        return combine(parts, 1) if parts else cls(())
 
     def cut(self, count: int) -> list[Partial]:
         """``count`` ranges of the sums, of which the first has all else."""

@@ -8,7 +8,6 @@ from math import prod
 import numpy as np
 import pytest
 
-from sparkgd.engine.cluster import _added
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.partial import Partial
 from sparkgd.kernels import Sums
@@ -50,8 +49,8 @@ def test_few_partitions_need_no_tree():
 
 
 def test_nothing_adds_up_to_nothing():
-    assert _added([], 1).sums == ()
-    assert _added([], 1).fingerprint == 0
+    assert Partial.total([]).sums == ()
+    assert Partial.total([]).fingerprint == 0
 
 
 def test_missing_partitions_are_gathered():

@@ -80,9 +80,8 @@ def low_noise_block(unit: float) -> tuple[Block, npt.NDArray[np.float64]]:
 def test_coefs_are_exact_whatever_the_unit_of_the_labels(unit: float) -> None:
     """A tolerance relative to the objective is one relative to the deviance."""
     block, coef = low_noise_block(unit)
-    statistics, engine = statistics_of(block)[Group()], DriverEngine([block])
     loss = generalized_loss(PowerFamily(2.0), LINKS["identity"])
-    spec = TrainingSpec(loss, no_penalty, True, False, SolverSettings("auto"), Stopping(100, 1e-9))
-    outcome = train(engine, [prepare(spec, statistics, block.rows, engine).task])[0]
+    settings = FitSettings(loss, no_penalty, True, False, SolverSettings("auto"), Stopping(100, 1e-9))
+    outcome = fit(settings, training_set([block]))
     assert outcome.ending.status is Status.CONVERGED
     np.testing.assert_allclose(outcome.coef, coef, rtol=1e-6)
