@@ -32,7 +32,7 @@ from sparkgd.penalties import OnWeights, Penalty
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, check_settings
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.auto import named_solver
+from sparkgd.training.auto import check_solver
 from sparkgd.training.constant_label import decided_model
 from sparkgd.training.fit import Fitted, TrainingSet, check_finite, fit_stages
 from sparkgd.training.loop import Callback, Outcome, train
@@ -155,7 +155,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         penalty = OnWeights(self._penalty_kind(), 1, intercept_penalty_kind(self))
         check_settings(settings)
         if settings.name != "auto":
-            named_solver(settings.name, loss, penalty)
+            check_solver(settings.name, loss, penalty)
         for name in ("initialCoefficients", "initialIntercept"):
             check_finite(name, value_or_none(self, name))
 

@@ -166,4 +166,6 @@ def condensed(sums: Sums) -> Block:
     means = groups / weight[:, None]
     means[:, -2] = weight
     rows = np.concatenate([sums.rows[:, sums.rows[-2] > 0.0].T, means])
-    return Block(DenseFeatures(np.ascontiguousarray(rows[:, :-3])), rows[:, -3], rows[:, -2], rows[:, -1])
+    # Contiguous arrays, which have the same bits when they come back from a checkpoint.
+    label, weight, offset = (np.ascontiguousarray(column) for column in rows[:, -3:].T)
+    return Block(DenseFeatures(np.ascontiguousarray(rows[:, :-3])), label, weight, offset)

@@ -19,6 +19,10 @@ NEWTON_WORK = 5e11
 """Products a round up to which a Hessian is summed: about half a minute of one core."""
 
 
+NAMED = "named by the user"
+"""Why a solver was taken that `choose_solver` was not asked for."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """A solver's name and why it was chosen."""
@@ -57,19 +61,17 @@ def choose_solver(loss: Loss, penalty: Penalty, layout: CoefLayout, rows: int) -
     return Choice("newton", f"{layout.size} coefs: a Hessian in each round is cheap and saves rounds")
 
 
-def named_solver(name: str, loss: Loss, penalty: Penalty) -> Choice:
-    """The solver that the user named.
+def check_solver(name: str, loss: Loss, penalty: Penalty) -> None:
+    """Refuse a solver that does not take the loss or the penalty, and say which solvers do.
 
     Raises
     ------
     IncompatibleError
-        If it does not take the loss or the penalty; the message says which solvers do.
     """
     refusal = SOLVERS[name].refusal(loss, penalty)
     if refusal is not None:
         works = ", ".join(repr(known) for known in working_solvers(loss, penalty)) or "none"
         raise IncompatibleError(f"solver={name!r} cannot be used: {refusal}. Solvers that work: {works}.")
-    return Choice(name, "named by the user")
 
 
 def _most_nonzero(penalty: Penalty, layout: CoefLayout, rows: int) -> float:

@@ -22,7 +22,7 @@ from sparkgd.solvers.pieces import free_entries, steepest_descent
 from sparkgd.solvers.registry import SOLVERS, build_solver
 from sparkgd.solvers.settings import SolverContext
 from sparkgd.solvers.smoothing import Smoothing
-from sparkgd.training.auto import NEWTON_SIZE, NEWTON_WORK, Choice, choose_solver, named_solver
+from sparkgd.training.auto import NAMED, NEWTON_SIZE, NEWTON_WORK, Choice, check_solver, choose_solver
 from sparkgd.training.cutting_planes import cutting_planes
 from sparkgd.training.feasible import feasible_start, is_feasible
 from sparkgd.training.pilot import pilot
@@ -220,9 +220,10 @@ def _for_products(settings: FitSettings, choice: Choice, data: TrainingSet) -> R
 
 
 def _choice(settings: FitSettings, penalty: Penalty, layout: CoefLayout, count: int) -> Choice:
-    if settings.solver.name == "auto":
-        return choose_solver(settings.loss, penalty, layout, count)
-    return named_solver(settings.solver.name, settings.loss, penalty)
+    named = settings.solver.name != "auto"
+    choice = Choice(settings.solver.name, NAMED) if named else choose_solver(settings.loss, penalty, layout, count)
+    check_solver(choice.name, settings.loss, penalty)
+    return choice
 
 
 def _start(settings: FitSettings, layout: CoefLayout, statistics: Statistics) -> Array:

@@ -124,7 +124,7 @@ class Outcome:
     @property
     def duality_gap(self) -> float:
         """A proven bound of the objective above its minimum; infinite where the solver has none."""
-        return self.last.solver.duality_gap
+        return self.last.solver.duality_gap + (self.objective - self.last.objectives[-1])
 
     @property
     def local_seconds(self) -> float:

@@ -154,7 +154,7 @@ class Solving:
             if solver.iteration == 0:
                 reason = f"the objective is {objective} where the fit starts; give it other initial coefs"
             return state.ended(Ending(Status.DIVERGED, reason))
-        least = _least(state.held_out_losses)
+        least = self._least_held_out(state)
         if least is None or state.held_out_losses[-1] == least:
             point = solver.point if least is None else evaluated
             state = replace(state, coef=self.problem.raw_coef(point), best=len(state.objectives) - 1)
@@ -165,7 +165,7 @@ class Solving:
 
     def _result(self, state: Solved) -> Array:
         """The point that a stochastic fit ends at."""
-        if _least(state.held_out_losses) is None:
+        if self._least_held_out(state) is None:
             return self.solver.result(state.solver)
         return self.problem.point(state.coef)
 
@@ -173,7 +173,7 @@ class Solving:
         """With the true values at a stochastic solver's result."""
         evaluated = self._result(state)
         solver, coef = replace(state.solver, point=evaluated), state.coef
-        if _least(state.held_out_losses) is None:
+        if self._least_held_out(state) is None:
             solver = self.solver.settled(solver, answer.reply)
             coef = self.problem.raw_coef(solver.point)
         else:
@@ -189,8 +189,7 @@ class Solving:
             is_settled=True,
         )
 
-
-def _least(losses: tuple[float, ...]) -> float | None:
-    """Least loss of the held-out rows so far, None where there are none."""
-    known = [loss for loss in losses if not np.isnan(loss)]
-    return min(known) if known else None
+    def _least_held_out(self, state: Solved) -> float | None:
+        """Least loss of the held-out rows so far, where it decides which point the model is made of."""
+        known = [loss for loss in state.held_out_losses if not np.isnan(loss)]
+        return min(known) if known and self.is_final else None

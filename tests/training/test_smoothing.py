@@ -99,7 +99,7 @@ def test_resumes_from_a_pickled_state_with_the_same_bits(solver):
     problem = SmallProblem(HingeLoss(), PROVABLE["l2"])
     final = problem.final(SolverSettings(solver), Stopping(100, 1e-6))
     first = first_state(final)
-    half, whole = pickle.loads(pickle.dumps(advanced(final, first, 8))), advanced(final, first, 12)
+    half, whole = pickle.loads(pickle.dumps(advanced(final, first, 14))), advanced(final, first, 18)
     assert half.width < final.solver.width
     assert bits(advanced(final, half, 4)) == bits(whole)
 
