@@ -10,6 +10,7 @@ import pytest
 from pyspark import TaskContext
 
 from sparkgd.engine import ingest as ingest_module
+from sparkgd.engine.base import Packing
 from sparkgd.engine.failed_jobs import no_task_outlives
 from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left, traces
@@ -56,7 +57,7 @@ def test_a_slow_task_packs_nothing_after_another_failed(spark, monkeypatch, tmp_
     df = spark.range(20, numPartitions=2).selectExpr("array(cos(id), 1.0D) as features", "1.0D as label")
     with nothing_left(spark):
         with pytest.raises(Exception, match="partition 0"):
-            ingest(df, "float64", 0)
+            ingest(df, Packing(), 0)
         wait_for(lambda: running_tasks(spark) == 0, 15)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sparkgd.classification import LogisticRegression
 from sparkgd.engine import ingest as ingest_module
+from sparkgd.engine.base import Packing
 from sparkgd.engine.ingest import ingest, ingest_small, read_handles
 from sparkgd.exceptions import DiskFullError
 from tests.support.full_disk import full_disk, on_full_disks
@@ -36,7 +37,7 @@ def test_a_fit_says_which_disk_is_full_and_tries_no_second_time(spark, monkeypat
 
 def test_rows_that_the_driver_packs_find_a_full_disk_too(spark):
     with nothing_left(spark), full_disk(), pytest.raises(DiskFullError, match="TMPDIR"):
-        ingest_small(source(spark), "float64")
+        ingest_small(source(spark), Packing())
 
 
 def test_a_round_over_a_partition_that_found_no_room_says_so():
@@ -48,9 +49,9 @@ def test_the_next_fit_is_as_if_nothing_had_been(spark, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(ingest_module, "_packer", on_full_disks(ingest_module._packer, {0}))
         with pytest.raises(DiskFullError):
-            ingest(source(spark), "float64", 0)
+            ingest(source(spark), Packing(), 0)
     with nothing_left(spark):
-        packed = ingest(source(spark), "float64", 0)
+        packed = ingest(source(spark), Packing(), 0)
         packed.release()
     assert packed.rows == 40
     assert all(np.isfinite(part.handle.num_bytes) for part in packed.partitions.values())

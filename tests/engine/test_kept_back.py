@@ -15,13 +15,13 @@ from pyspark.ml.linalg import Vectors
 from sparkgd.classification import LogisticRegression
 from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import WIDE, pack
+from sparkgd.engine import cluster, kept_back, limits
 from sparkgd.engine import ingest as ingest_module
-from sparkgd.engine import kept_back, limits
+from sparkgd.engine.base import Packing
 from sparkgd.engine.ingest import ingest, read_handles
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
-from sparkgd.ml import training_data
 from tests.support.blocks import assert_close_statistics
 from tests.support.leftovers import nothing_left
 
@@ -78,9 +78,9 @@ def room(monkeypatch):
 @pytest.mark.parametrize("ship_bytes", [1 << 40, 0])
 def test_every_partition_has_its_statistics(spark, room, most_bytes, ship_bytes):
     with nothing_left(spark):
-        expected = ingest(source(spark), "float64", ship_bytes, by_label=True)
+        expected = ingest(source(spark), Packing(by_label=True), ship_bytes)
         expected.release()
-        found = ingest(source(spark), "float64", ship_bytes, by_label=True, most_bytes=most_bytes)
+        found = ingest(source(spark), Packing(by_label=True), ship_bytes, most_bytes)
         found.release()
     same_statistics(found.statistics(), expected.statistics())
     for index, part in expected.partitions.items():
@@ -99,7 +99,7 @@ def test_a_sample_has_rows_of_every_partition(spark, room):
     for ship_bytes in (1 << 40, 0):
         samples = []
         for most_bytes in (1 << 40, 0):
-            data = ingest(df, "float64", ship_bytes, most_bytes=most_bytes)
+            data = ingest(df, Packing(), ship_bytes, most_bytes=most_bytes)
             data.release()
             samples.append(data.sample())
         assert [block.rows for block in samples[1]] == [block.rows for block in samples[0]]
@@ -112,7 +112,7 @@ def test_a_fit_is_that_of_statistics_that_came_at_once(spark, room, monkeypatch)
     rows = source(spark).rdd.map(lambda row: (Vectors.sparse(WIDE, row.indices[:-1], row.features), row.label))
     df = spark.createDataFrame(rows, ["features", "label"])
     expected = estimator.fit(df)
-    monkeypatch.setattr(training_data, "collectable_bytes", lambda context: ONE_KEEPS_BACK)
+    monkeypatch.setattr(cluster, "collectable_bytes", lambda context: ONE_KEEPS_BACK)
     with nothing_left(spark):
         found = estimator.fit(df)
     np.testing.assert_array_equal(found.coefficients.toArray(), expected.coefficients.toArray())
@@ -121,7 +121,7 @@ def test_a_fit_is_that_of_statistics_that_came_at_once(spark, room, monkeypatch)
 def test_statistics_that_do_not_fit_together_are_refused(spark, monkeypatch):
     monkeypatch.setattr(limits, "driver_heap", lambda context: 100_000)
     with nothing_left(spark), pytest.raises(InvalidParamError, match=r"ingest would send .*spark\.driver\.memory"):
-        ingest(source(spark), "float64", 0, most_bytes=ONE_KEEPS_BACK)
+        ingest(source(spark), Packing(), 0, most_bytes=ONE_KEEPS_BACK)
 
 
 @pytest.mark.parametrize("changes", [False, True])
@@ -132,7 +132,7 @@ def test_what_is_not_on_this_machine_is_packed_again(spark, room, tmp_path, chan
         return float(index == 2 and os.path.exists(marker))
 
     with nothing_left(spark):
-        data = ingest(source(spark, change), "float64", 0)
+        data = ingest(source(spark, change), Packing(), 0)
         try:
             lacking = {index: without_details(part, 0) for index, part in data.partitions.items()}
             for index in (1, 2):

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
 from sparkgd.classification import LogisticRegression
+from sparkgd.engine import driver
 from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
-from sparkgd.ml import training_data
 from sparkgd.regression import LinearRegression
 from tests.support.leftovers import nothing_left
 
@@ -196,7 +196,7 @@ def test_errors_of_the_data_leave_nothing_behind(spark, df, case):
 @pytest.mark.parametrize("execution", ["cluster", "driver"])
 @pytest.mark.parametrize("label", [20_000.0, -1.0, 0.5])
 def test_class_weights_of_labels_that_are_no_classes_are_refused_first(spark, df, execution, label, monkeypatch):
-    monkeypatch.setattr(training_data, "PILOT_BYTES", 0)
+    monkeypatch.setattr(driver, "SAMPLED_BYTES", 0)
     estimator = LogisticRegression(classWeight={1: 2.0}, execution=execution)
     with nothing_left(spark), pytest.raises(InvalidDataError, match=r"column 'label' .* classWeight needs integers"):
         estimator.fit(at(df, "label", label))

@@ -121,9 +121,10 @@ def label_unit(instance: Params, statistics: Statistics, ddof: int, strength: fl
     if deviation > 0.0:
         return deviation
     if strength > 0.0 and not (instance.getOrDefault("fitIntercept") or statistics.net_label_mean == 0.0):
-        less = " less the offset" if value_or_none(instance, "offsetCol") is not None else ""
+        has_offset = value_or_none(instance, "offsetCol") is not None
+        found = "less the offset is everywhere" if has_offset else "holds only the label"
         raise InvalidDataError(
-            f"column {instance.getOrDefault('labelCol')!r}{less} holds only the value {statistics.net_label_mean:g}: "
+            f"column {instance.getOrDefault('labelCol')!r} {found} {statistics.net_label_mean:g}: "
             "its standard deviation, which L2 of least squares is divided by, is 0. Set regParam=0, or fit an intercept"
         )
     return 1.0
