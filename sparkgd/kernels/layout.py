@@ -16,9 +16,9 @@ Array = npt.NDArray[np.float64]
 class CoefLayout:
     """``coef = [weights row by row (num_linear x num_features), intercepts (num_intercepts)]``.
 
-    The last ``num_scalars`` outputs (a scale, say) are the same for all rows: they have no weights, and always an
-    intercept. To everyone else they look like outputs whose weights are zero. All methods accept leading axes, so one
-    call unpacks many coefs at once.
+    The last ``num_scalars`` outputs, scales that are positive, are the same for all rows: they have no weights, and
+    always an intercept. To everyone else they look like outputs whose weights are zero. All methods accept leading
+    axes, so one call unpacks many coefs at once.
     """
 
     num_features: int

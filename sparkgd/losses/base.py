@@ -92,6 +92,8 @@ class Loss(ABC):
     can_be_smoothed : bool
         For a loss that is not smooth: whether `smoothed`, `typical_width` and `conjugate` are available, with which
         solvers for smooth losses work.
+    can_be_curved : bool
+        For a loss with straight parts, where its curvature is 0: whether `curved` is available.
     is_piecewise_linear : bool
         Whether `pieces` is available, by which many rows can be condensed to few.
     has_curvature : bool
@@ -107,6 +109,7 @@ class Loss(ABC):
 
     is_smooth: ClassVar[bool] = True
     can_be_smoothed: ClassVar[bool] = False
+    can_be_curved: ClassVar[bool] = False
     is_piecewise_linear: ClassVar[bool] = False
     is_convex: ClassVar[bool] = True
     is_quadratic: ClassVar[bool] = False
@@ -144,7 +147,7 @@ class Loss(ABC):
 
     @property
     def num_scalars(self) -> int:
-        """How many of the outputs, the last ones, are the same for all rows: an intercept and no weights."""
+        """How many of the outputs, the last ones, are scales: positive, the same for all rows, without weights."""
         return 0
 
     @abstractmethod
@@ -154,6 +157,14 @@ class Loss(ABC):
     def curvature(self, label: Array, raw_prediction: Array) -> Array:
         """``d2l/dz2``; with K outputs the matrix of shape ``(..., K, K)``."""
         raise NotImplementedError(f"the {self.name} loss has no curvature")
+
+    def curved(self, share: float) -> Loss:
+        """The same values, but a curvature of the straight parts too: ``share`` of that which a bound from above has.
+
+        Newton's method, which believes in the curvature, goes much too far where too few rows have any. With a share
+        of 1 the model lies above the loss, so that its minimiser is no further than the loss's.
+        """
+        raise NotImplementedError(f"the {self.name} loss has no straight parts")
 
     def smoothed(self, width: float) -> Loss:
         """For a loss that is not smooth: a smooth one below it, the nearer the smaller ``width``."""
@@ -174,6 +185,10 @@ class Loss(ABC):
         the pieces of one parity.
         """
         raise NotImplementedError(f"the {self.name} loss is not known to be piecewise linear")
+
+    def for_labels(self, label: LabelSummary) -> Loss:
+        """The loss as it is trained, with what it needs to know of the labels' unit."""
+        return self
 
     def inverse_link(self, raw_prediction: Array) -> Array:
         """The prediction (a mean, a probability, a quantile) that a raw prediction stands for."""

@@ -33,6 +33,7 @@ class HuberLoss(Loss):
 
     epsilon: float = 1.35
     name: ClassVar[str] = "huber"
+    can_be_curved: ClassVar[bool] = True
     row_derivative: ClassVar[RowDerivative | None] = staticmethod(row_derivative)
     curvature_bound: ClassVar[float | None] = 1.0
 
@@ -53,8 +54,26 @@ class HuberLoss(Loss):
     def curvature(self, label: Array, raw_prediction: Array) -> Array:
         return (np.abs(raw_prediction - label) <= self.epsilon).astype(np.float64)
 
+    def curved(self, share: float) -> HuberLoss:
+        return CurvedHuberLoss(self.epsilon, share)
+
     def null_intercept(self, label: LabelSummary) -> Array:
         return np.array([label.mean])
 
     def best_prediction(self, label: float) -> Array | None:
         return np.array([label])
+
+
+@dataclass(frozen=True)
+class CurvedHuberLoss(HuberLoss):
+    """With a share of ``epsilon / |r|`` for the curvature of the straight parts (see `Loss.curved`).
+
+    Whole, it is that of the parabola through ``z`` with its vertex at the label, which touches the loss from above:
+    Newton's method becomes iteratively reweighted least squares.
+    """
+
+    share: float = 1.0
+
+    def curvature(self, label: Array, raw_prediction: Array) -> Array:
+        distance = np.abs(raw_prediction - label)
+        return np.where(distance <= self.epsilon, 1.0, self.share * self.epsilon / np.maximum(distance, self.epsilon))

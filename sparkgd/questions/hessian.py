@@ -23,10 +23,14 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HessianQuestion(KernelQuestion):
-    """Value, gradient and Hessian of f at ``point`` (n,); of the Hessian only some ``entries``, ascending, if given."""
+    """Value, gradient and Hessian of f at ``point`` (n,); of the Hessian only some ``entries``, ascending, if given.
+
+    With ``caution`` above 0 the loss is taken to be `curved` by such a share, where it is straight.
+    """
 
     point: Array
     entries: npt.NDArray[np.intp] | None = None
+    caution: float = 0.0
 
     @property
     def evaluated(self) -> Array:
@@ -35,7 +39,8 @@ class HessianQuestion(KernelQuestion):
     def kernel(self, problem: Problem) -> Kernel:
         columns = None if self.entries is None else problem.layout.columns_of(self.entries)
         coef = problem.coordinates.to_raw(self.point)
-        return HessianKernel(problem.loss, problem.layout, coef, problem.held_out, columns)
+        loss = problem.loss.curved(self.caution) if self.caution else problem.loss
+        return HessianKernel(loss, problem.layout, coef, problem.held_out, columns)
 
     def reply(self, problem: Problem, sums: Sums) -> Reply:
         assert sums.hessian is not None and sums.weight is not None

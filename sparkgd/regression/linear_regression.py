@@ -82,7 +82,9 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
         (1/2W) sum_i w_i [sigma + H((m_i - y_i) / sigma) sigma]
             + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 
-    with H(t) = t^2 up to ``epsilon`` and 2 epsilon |t| - epsilon^2 beyond.
+    with H(t) = t^2 up to ``epsilon`` and 2 epsilon |t| - epsilon^2 beyond. Where the features explain every label, as
+    more columns than rows can under a weak penalty, this has no minimum: it falls all the way to sigma = 0. Then
+    ``scale`` is about 1e-12 of the labels' size, and the objective within as much of its infimum.
 
     Parameters
     ----------

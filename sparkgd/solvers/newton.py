@@ -13,6 +13,7 @@ from sparkgd.solvers.base import Array, Solver, State, Status, ended
 from sparkgd.solvers.ladder import best_rung
 from sparkgd.solvers.quadratic import model_step
 from sparkgd.solvers.residual import prox_residual, prox_residuals, total_values
+from sparkgd.solvers.scales import scaled_step
 from sparkgd.solvers.working_set import working_set
 
 RETRY_LADDER = 2.0 ** -np.arange(1, 9)
@@ -22,6 +23,9 @@ KEEPING = 0.6
 
 WHOLE = 1.001
 """Ratio of the residuals of all entries and of those that may move up to which the model stands for the objective."""
+
+LEAST_CAUTION = 1e-3
+"""Share of the curvature of straight parts below which they are taken to be straight."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class NewtonState(State):
         The last one that was summed, corrected by the gradients seen since; (0, 0) where none is known.
     contraction : float
         Ratio of the last two residuals: what decides whether ``hessian`` is kept.
+    caution : float
+        Share of a curvature that straight parts of the loss have in ``hessian``, from 0 to 1.
     """
 
     direction: Array
@@ -50,6 +56,7 @@ class NewtonState(State):
     active: npt.NDArray[np.intp]
     hessian: Array
     contraction: float
+    caution: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Newton(Solver[NewtonState]):
     With many columns, the Hessian is that of a working set (see `sparkgd.solvers.working_set`): the columns that the
     last gradient calls for. All others stay at their kinks for an iteration.
 
+    Where most rows lie on straight parts of the loss, the few others make a model that goes much too far. Once it has
+    failed, the straight parts are given a curvature with which it goes no further than the objective does, and half as
+    much in each iteration from then on. A scale makes such failures the rule, so there this comes before shorter steps.
+
     Parameters
     ----------
     penalty : Penalty
@@ -79,6 +90,10 @@ class Newton(Solver[NewtonState]):
         right.
     largest : int
         Entries of a point up to which, or without kinks, the whole Hessian is summed; about the most of a working set.
+    scales : int
+        How many entries of a point, the last ones, are scales (see `sparkgd.solvers.scales`).
+    can_be_curved : bool
+        Whether the loss has straight parts that can be given a curvature.
     """
 
     penalty: Penalty = NoPenalty()
@@ -86,6 +101,8 @@ class Newton(Solver[NewtonState]):
     keeping: float = KEEPING
     sums_anew: bool = False
     largest: int = 1024
+    scales: int = 0
+    can_be_curved: bool = False
     name: str = "newton"
     # Where a few rows were learned by heart, others lie far from the curved part of their loss: full steps fail there.
     restart_excess: float = 0.05
@@ -108,7 +125,7 @@ class Newton(Solver[NewtonState]):
         trials = _trials(state)
         if len(trials) > 1 or self._keeps_hessian(state):
             return GradientQuestion(trials)
-        return HessianQuestion(trials[0], self._working_set(state, trials[0]))
+        return HessianQuestion(trials[0], self._working_set(state, trials[0]), _next_caution(state))
 
     def tell(self, state: NewtonState, reply: Reply) -> NewtonState:
         if state.iteration < 0:
@@ -138,18 +155,20 @@ class Newton(Solver[NewtonState]):
 
     def _moved(self, state: NewtonState, reply: Reply) -> NewtonState:
         point, gradient = _trials(state)[0], reply.gradients[0]
-        active, hessian = state.active, state.hessian
+        active, hessian, caution = state.active, state.hessian, state.caution
         if reply.hessian is not None:
             hessian, working_set = reply.hessian, self._working_set(state, point)
+            caution = _next_caution(state)
             active = np.arange(len(point)) if working_set is None else working_set
-        direction = np.zeros_like(point)
-        direction[active] = model_step(self.penalty.restricted(active), point[active], gradient[active], hessian)
+        direction, is_free = self._direction(point, gradient, active, hessian)
         rough = self.penalty.rough_value(point) - self.penalty.rough_value(point + direction)
         promised = rough - float(gradient @ direction)
         residual = prox_residual(self.penalty, point, gradient)
         inside = prox_residual(self.penalty.restricted(active), point[active], gradient[active])
         is_whole = residual <= WHOLE * inside
         gap = promised - 0.5 * float(direction[active] @ hessian @ direction[active])
+        if self.scales and gap < 0.0:
+            is_free = False  # a tiny scale's Hessian is too large for what rounding leaves of the model
         return replace(
             state,
             point=point,
@@ -157,14 +176,28 @@ class Newton(Solver[NewtonState]):
             gradient=gradient,
             iteration=state.iteration + 1,
             residual=residual,
-            gap=gap if is_whole else np.nan,
+            gap=gap if is_whole and is_free else np.nan,
             direction=direction,
             promised=promised,
             steps=np.ones(1),
             active=active,
             hessian=hessian,
             contraction=residual / state.residual if state.residual > 0.0 and is_whole else np.inf,
+            caution=caution,
         )
+
+    def _direction(
+        self, point: Array, gradient: Array, active: npt.NDArray[np.intp], hessian: Array
+    ) -> tuple[Array, bool]:
+        """From a point to the minimiser of the model, and whether no scale was kept from moving."""
+        direction, penalty, is_free = np.zeros_like(point), self.penalty.restricted(active), True
+        if self.scales:
+            is_scale = active >= len(point) - self.scales
+            step, is_free = scaled_step(penalty, point[active], gradient[active], hessian, is_scale)
+        else:
+            step = model_step(penalty, point[active], gradient[active], hessian)
+        direction[active] = step
+        return direction, is_free
 
     def _keeps_hessian(self, state: NewtonState) -> bool:
         return len(state.hessian) > 0 and state.contraction <= self.keeping
@@ -172,6 +205,9 @@ class Newton(Solver[NewtonState]):
     def _failed(self, state: NewtonState) -> NewtonState:
         if self._keeps_hessian(state) or self._lags(state):  # it may be to blame
             return _without_hessian(state)
+        is_new = len(state.steps) == 1 and state.steps[0] == 1.0
+        if self.can_be_curved and state.caution < 1.0 and ((self.scales and is_new) or state.steps[-1] <= 2.0**-16):
+            return replace(_without_hessian(state), caution=1.0)
         if state.steps[-1] > 2.0**-16:
             return replace(state, steps=state.steps[-1] * RETRY_LADDER, contraction=np.inf)
         return ended(state, Status.STALLED, "no step along the Newton direction lowers the objective")
@@ -190,6 +226,13 @@ class Newton(Solver[NewtonState]):
 
 def _trials(state: NewtonState) -> Array:
     return np.asarray(state.point + state.steps[:, None] * state.direction)
+
+
+def _next_caution(state: NewtonState) -> float:
+    """The caution of the Hessian that is asked for: less after each step."""
+    if not state.steps.any():
+        return state.caution
+    return 0.5 * state.caution if state.caution > LEAST_CAUTION else 0.0
 
 
 def _without_hessian(state: NewtonState) -> NewtonState:

@@ -161,7 +161,14 @@ def _newton(context: SolverContext) -> Solver[Any]:
     keeping = KEEPING if context.smoothing_width is None else -1.0
     is_cheap = context.rows * context.coefs**2 <= CHEAP_HESSIAN
     is_rough = context.sampled_rows < SURE_ROWS * context.coefs
-    return Newton(context.penalty, context.is_quadratic, keeping, is_cheap and is_rough)
+    return Newton(
+        context.penalty,
+        context.is_quadratic,
+        keeping,
+        is_cheap and is_rough,
+        scales=context.scales,
+        can_be_curved=context.can_be_curved,
+    )
 
 
 def _stochastic(context: SolverContext) -> Solver[Any]:

@@ -76,6 +76,10 @@ class SolverContext:
         To begin with, for a loss with kinks; None for a smooth one.
     coefs : int
         Length of a point.
+    scales : int
+        How many of its entries, the last ones, are scales: positive.
+    can_be_curved : bool
+        Whether the loss has straight parts that can be given a curvature.
     metric : Metric or None
         A model of the Hessian, if one is known.
     sampled_rows : int
@@ -94,5 +98,7 @@ class SolverContext:
     is_quadratic: bool = False
     smoothing_width: float | None = None
     coefs: int = 0
+    scales: int = 0
+    can_be_curved: bool = False
     metric: Metric | None = None
     sampled_rows: int = 0

@@ -115,6 +115,7 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
         If the starting point has the wrong shape.
     """
     statistics = data.statistics
+    settings = replace(settings, loss=settings.loss.for_labels(statistics.label))
     layout = CoefLayout(
         len(statistics.mean), settings.loss.num_outputs, settings.fit_intercept, settings.loss.num_scalars
     )
@@ -208,6 +209,8 @@ def _context(settings: FitSettings, data: TrainingSet, problem: Problem, space: 
         is_quadratic=loss.is_quadratic,
         smoothing_width=loss.typical_width(label) if loss.can_be_smoothed else None,
         coefs=problem.layout.size,
+        scales=problem.layout.num_scalars,
+        can_be_curved=loss.can_be_curved,
     )
 
 

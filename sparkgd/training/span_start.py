@@ -32,7 +32,11 @@ def span_start(final: Solving, reduction: RowSpan) -> Stages[Array]:
         name="span of the rows",
         problem=span.problem,
         rows=span.rows,
-        solver=Newton(is_quadratic=problem.loss.is_quadratic),
+        solver=Newton(
+            is_quadratic=problem.loss.is_quadratic,
+            scales=problem.layout.num_scalars,
+            can_be_curved=problem.loss.can_be_curved,
+        ),
         stopping=Stopping(final.stopping.max_iterations, TIGHT),
         start_coef=reduction.start(span, problem, final.start_coef),
         is_final=False,
