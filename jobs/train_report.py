@@ -18,6 +18,14 @@ import sparkgd
 Metrics = dict[str, float]
 
 
+def _done(record: Any) -> str:
+    """What a round has come to, or that it prepares those over all rows."""
+    if record.iteration < 0:
+        return f"preparing: {record.stage}"
+    norm = f"gradient norm {record.gradient_norm:<9.2e}"
+    return f"iteration {record.iteration:<4} objective {record.objective:<12.6g} {norm}"
+
+
 class RoundLines:
     """Callback that prints a line per round: the first 20, then at most one a second.
 
@@ -33,8 +41,7 @@ class RoundLines:
         if record.round <= 20 or now - self._printed_at >= 1.0:
             self._printed_at = now
             print(
-                f"round {record.round:<4} iteration {max(record.iteration, 0):<4} objective {record.objective:<12.6g} "
-                f"gradient norm {record.gradient_norm:<9.2e} {record.seconds:.3f} s",
+                f"round {record.round:<4} {_done(record):<60} {record.seconds:.3f} s",
                 flush=True,
             )
 
