@@ -8,7 +8,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.ml.regression import GeneralizedLinearRegression as MLlibGeneralizedLinearRegression
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import InvalidDataError, InvalidParamError
+from sparkgd.exceptions import ConvergenceWarning, InvalidDataError, InvalidParamError
 from sparkgd.regression import GeneralizedLinearRegression, GeneralizedLinearRegressionModel
 from sparkgd.regression.glm_family import NAMED_LINKS
 from tests.support.frames import frame
@@ -92,6 +92,25 @@ def test_the_least_squares_penalty_is_that_of_the_training_rows_labels_less_offs
     found = GeneralizedLinearRegression(validationIndicatorCol="held", **shared).fit(held)
     expected = MLlibGeneralizedLinearRegression(**shared).fit(held.where("not held"))
     assert_same_model(found, expected, 1e-8)
+
+
+PENALISED = {"family": "poisson", "regParam": 0.5, "labelCol": "poisson"}
+
+
+def test_a_fit_that_ends_before_its_penalty_stands_still_says_so(df):
+    stopped = GeneralizedLinearRegression(**PENALISED).setCallbacks([lambda record: record.iteration >= 1])
+    with pytest.warns(ConvergenceWarning, match="before the penalty's factor"):
+        summary = stopped.fit(df).summary
+    assert summary.status == "stopped early"
+    assert "ask for" in summary.statusReason
+
+
+def test_one_that_validation_stops_goes_on_to_the_penalty_that_it_asks_for(df):
+    marked = df.withColumn("held", F.monotonically_increasing_id() % 4 == 0)
+    early = GeneralizedLinearRegression(validationIndicatorCol="held", earlyStoppingRounds=1, **PENALISED)
+    summary = early.setMaxIter(100).fit(marked).summary
+    assert [stage.name for stage in summary.stages].count("working weights") > 1
+    assert "ask for" not in summary.statusReason
 
 
 def test_score_equations_hold_with_the_penalty(df):

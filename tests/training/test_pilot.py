@@ -10,7 +10,7 @@ import pytest
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.local_rows import LocalRows
-from sparkgd.losses import LogisticLoss, MultinomialLoss, SquaredLoss
+from sparkgd.losses import LogisticLoss, MultinomialLoss, PoissonLoss, SquaredLoss
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import ElasticNet
 from sparkgd.questions import HessianQuestion
@@ -117,3 +117,15 @@ def test_a_pilot_that_learned_its_sample_by_heart_is_dropped():
     assert outcome.objectives == plain.objectives, "from its first value on it is a fit without pilot"
     assert len(outcome.seconds) == len(plain.seconds) + 1, "the round that showed it"
     assert np.array_equal(outcome.coef, plain.coef)
+
+
+def test_a_pilot_is_kept_where_the_objective_is_negative():
+    """As with large counts, whose Poisson loss lacks the terms in the label alone."""
+    loss, random = PoissonLoss(), np.random.default_rng(4)
+    features = random.standard_normal((ROWS, COLUMNS))
+    label = random.poisson(np.exp(features @ np.full(COLUMNS, 0.05) + 7.0)).astype(float)
+    blocks = [Block(DenseFeatures(features), label, np.ones(ROWS))]
+    outcome = fit(loss, blocks, sample_from(blocks, 0.2))
+    assert outcome.objectives[-1] < 0.0
+    assert "it starts from a pilot on 1200 rows" in outcome.result.reason
+    assert outcome.objectives[0] - outcome.objectives[-1] < 1e-3 * abs(outcome.objectives[-1])
