@@ -204,7 +204,7 @@ class HasExecution(Params):
 class HasStopping(Params):
     """When training ends, besides maxIter and tol."""
 
-    maxSeconds = param("maxSeconds", "time limit of the rounds in seconds (> 0)", TypeConverters.toFloat)
+    maxSeconds = param("maxSeconds", "time limit, in seconds, of all that follows ingest (> 0)", TypeConverters.toFloat)
     earlyStoppingRounds = param(
         "earlyStoppingRounds",
         "stop when the loss on the rows of validationIndicatorCol, which it needs, has not improved for so many "
