@@ -73,11 +73,6 @@ class Packed:
         """Rows of all blocks."""
         return sum(part.handle.rows for part in self.partitions.values())
 
-    @property
-    def tasks(self) -> int:
-        """Tasks that can scan the blocks at once."""
-        return 1
-
     def handles_by_partition(self) -> dict[int, BlockHandle]:
         """The handle of each partition."""
         return {index: part.handle for index, part in sorted(self.partitions.items())}
@@ -104,9 +99,6 @@ class Packed:
     def _found(self) -> dict[int, Block]:
         """The blocks by partition."""
         return {index: part.block for index, part in self.partitions.items() if part.block is not None}
-
-    def release(self) -> None:
-        """Drop everything that is kept outside this process."""
 
 
 def numbered(blocks: Sequence[Block]) -> list[Block]:

@@ -81,8 +81,9 @@ def training_data(
         groups = engine.statistics()
         for statistics in groups.values():
             check_problems(statistics, columns)
+        everything = merge(list(groups.values()))
         if class_weights is not None:
-            check_classes(merge(list(groups.values())), columns)
+            check_classes(everything, columns)
         held_out = 1 if columns.validation is not None else -1
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:
@@ -93,7 +94,7 @@ def training_data(
         yield TrainingData(
             rows=TrainingSet(engine, engine.count, statistics, RowSample(LocalRows(sample)) if sample else None),
             execution=engine.execution,
-            label=merge(list(groups.values())).label,
+            label=everything.label,
             held_out=held_out,
             declared_classes=declared_classes(df, columns.label),
             partitions=engine.partition_stats(),
