@@ -25,7 +25,7 @@ from benchmarks.reference_problems import blocks_of, settings_of
 from benchmarks.session import local_session
 from sparkgd.kernels import Block
 from sparkgd.training.fit import plan_of
-from sparkgd.training.loop import Record, train
+from sparkgd.training.loop import Record, succeeded, train
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import Problem, all_problems
 from tests.support.plans import training_set
@@ -68,7 +68,7 @@ def curve(problem: Problem, blocks: list[Block], solver: str) -> Curve:
             rounds_at.append(record.round)
         return record.round >= PASSES
 
-    outcome = train(data.rows, [plan_of(settings, data)], [note])[0]
+    outcome = succeeded(train(data.rows, [plan_of(settings, data)], [note])[0])
     if solver == "localSGD":  # the value of entry k is that after k epochs
         rounds_at = list(range(len(outcome.objectives)))
     gaps = [value / problem.objective - 1.0 for value in outcome.objectives]

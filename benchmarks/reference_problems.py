@@ -33,7 +33,7 @@ from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.reductions.sample import SAMPLE_BYTES, RowSample
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.fit import TrainingSet, plan_of
-from sparkgd.training.loop import train
+from sparkgd.training.loop import succeeded, train
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
@@ -123,7 +123,7 @@ def row_of(problem: Problem, solver: str, data: TrainingSet) -> str:
         plan = plan_of(settings_of(problem, data.statistics, solver), data)
     except IncompatibleError as error:
         return f"| {problem.id} | {solver} | - | - | - | refused: {str(error).split(': ')[1]} |"
-    outcome = train(data.rows, [plan])[0]
+    outcome = succeeded(train(data.rows, [plan])[0])
     seconds = time.perf_counter() - began
     gap = (outcome.objectives[-1] - problem.objective) / abs(problem.objective)
     chosen, rounds = outcome.result.choice.name, len(outcome.seconds)

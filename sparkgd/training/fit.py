@@ -98,7 +98,39 @@ class Fitted:
 
 def plan_of(settings: FitSettings, data: TrainingSet) -> Plan[Fitted]:
     """The plan that fits one model."""
-    return Plan(lambda: fit_stages(settings, data), settings.name, settings.stopping.max_iterations)
+    return Plan(lambda: fit_stages(settings, data), settings.name, settings.stopping.max_iterations, settings.max_seconds)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A fit, as far as it is known before its stage over all rows begins.
+
+    Attributes
+    ----------
+    settings : FitSettings
+    data : TrainingSet
+    choice : Choice
+        Of the solver.
+    space : Scaled
+    context : SolverContext
+    final : Solving
+        The stage over all rows.
+    origin : str
+        What that starts from, unless it is the null model or the user's own coef.
+    """
+
+    settings: FitSettings
+    data: TrainingSet
+    choice: Choice
+    space: Scaled
+    context: SolverContext
+    final: Solving
+    origin: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether solver and starting point are the library's to choose."""
+        return self.settings.solver.name == "auto" and self.settings.start is None
 
 
 def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
@@ -114,6 +146,16 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
     InvalidParamError
         If the starting point has the wrong shape.
     """
+    outline = yield from outlined(settings, data)
+    if outline.is_free:
+        outline = yield from _prepared(outline)
+    solved: Solved = yield outline.final
+    is_dropped = outline.final.resumed is not None and not solved.is_resumed
+    return Fitted(outline.final.problem, solved, outline.choice, outline.origin, is_dropped)
+
+
+def outlined(settings: FitSettings, data: TrainingSet) -> Stages[Outline]:
+    """The fit from the null model, or from the user's own coef."""
     statistics = data.statistics
     settings = replace(settings, loss=settings.loss.for_labels(statistics.label))
     layout = CoefLayout(
@@ -140,39 +182,36 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
     )
     if settings.start is None and not is_feasible(final, statistics):
         final = replace(final, start_coef=(yield from feasible_start(final, statistics)))
-    if settings.solver.name == "auto" and settings.start is None:
-        final, choice, origin = yield from _prepared(settings, data, final, choice, context)
-    else:
-        origin = ""
-    solved: Solved = yield final
-    return Fitted(problem, solved, choice, origin, final.resumed is not None and not solved.is_resumed)
+    return Outline(settings, data, choice, space, context, final)
 
 
-def _prepared(
-    settings: FitSettings, data: TrainingSet, final: Solving, choice: Choice, context: SolverContext
-) -> Stages[tuple[Solving, Choice, str]]:
-    """The stage over all rows with the best start that the library can find, the solver for it, and what it is."""
-    problem, sample = final.problem, data.sample
+def _prepared(outline: Outline) -> Stages[Outline]:
+    """The fit with the best start that the library can find, the solver for it, and what it is."""
+    settings, data, context, choice = outline.settings, outline.data, outline.context, outline.choice
+    final, sample = outline.final, data.sample
+    problem = final.problem
     if choice.name == "owlqn" and problem.loss.has_curvature and problem.layout.size > NEWTON_SIZE:
         final, choice = yield from _with_few_weights(final, choice, context)  # else Newton would sum all columns
+        outline = replace(outline, final=final, choice=choice)
     ridge = ridge_of(settings, problem.penalty, problem.layout, data.statistics)
     span = RowSpan(data.count, ridge, context.loss_curvature)
     if choice.name == "l-bfgs" and span.refusal(problem) is None:
-        coef = yield from span_start(final, span)
-        return replace(final, start_coef=coef), choice, f"the solution in the span of the {data.count} rows"
+        final = replace(final, start_coef=(yield from span_start(final, span)))
+        return replace(outline, final=final, origin=f"the solution in the span of the {data.count} rows")
     if sample is None:
-        return final, choice, ""
+        return outline
     if isinstance(final.solver, Smoothing) and choice.name == "newton" and Condensed(0, 0).refusal(problem) is None:
         resumed = yield from cutting_planes(final, final.solver, sample, data.count)
-        return replace(final, resumed=resumed), choice, "" if resumed is None else "the optimum of condensed rows"
+        origin = "" if resumed is None else "the optimum of condensed rows"
+        return replace(outline, final=replace(final, resumed=resumed), origin=origin)
     is_exact = problem.loss.is_quadratic and choice.name == "newton"  # it takes two rounds from anywhere
     if is_exact or sample.refusal(problem) is not None:
-        return final, choice, ""
+        return outline
     resumed = yield from pilot(final, sample, choice.name, context)
     # The Hessian of the sample serves a solver that cannot afford one of all rows, wherever it starts.
     known = replace(context, metric=metric_of(problem, sample.rows.blocks), sampled_rows=sample.rows.count)
-    solver = build_solver(choice.name, known)
-    return replace(final, solver=solver, resumed=resumed), choice, f"a pilot on {sample.rows.count} rows"
+    final = replace(final, solver=build_solver(choice.name, known), resumed=resumed)
+    return replace(outline, final=final, origin=f"a pilot on {sample.rows.count} rows")
 
 
 def _with_few_weights(final: Solving, choice: Choice, context: SolverContext) -> Stages[tuple[Solving, Choice]]:

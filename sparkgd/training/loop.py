@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sparkgd.exceptions import SparkGDError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
@@ -47,6 +49,8 @@ class Record:
         The model's limit.
     preparing : Solved or None
         How far a stage over few rows is that prepares the one over all.
+    ending : Ending or None
+        How the fit ended, if this was its last round.
     """
 
     model: int
@@ -60,6 +64,7 @@ class Record:
     seconds: float
     max_iterations: int
     preparing: Solved | None = None
+    ending: Ending | None = None
 
 
 Callback: TypeAlias = Callable[[Record], object]
@@ -138,16 +143,31 @@ class _Run:
 
     plan: Plan[Any]
     all_rows: Rows
-    state: PlanState
+    state: PlanState = field(default_factory=PlanState)
     rounds: list[StageRecord] = field(default_factory=list)
+    failure: SparkGDError | None = None
+
+    def __post_init__(self) -> None:
+        with self._failing():
+            self.state = self.plan.start()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What a plan refuses, once it knows more, is its own end and nobody else's."""
+        try:
+            yield
+        except SparkGDError as error:
+            self.failure = error
 
     @property
     def is_over(self) -> bool:
-        return self.plan.stage(self.state) is None
+        return self.failure is not None or self.plan.stage(self.state) is None
 
     @property
     def solved(self) -> list[Solved]:
         """What the stages over all rows came to, the one under way included."""
+        if self.failure is not None:
+            return []
         return [found for stage, found in self.plan.trail(self.state) if stage.is_final]
 
     @property
@@ -162,12 +182,14 @@ class _Run:
         stage = self.plan.stage(self.state)
         assert stage is not None
         self.rounds.append(StageRecord(stage.name, 1, seconds, self.is_local(asked)))
-        self.state = self.plan.tell(self.state, answer)
+        with self._failing():
+            self.state = self.plan.tell(self.state, answer)
 
     def halt(self, status: Status, reason: str) -> None:
         """End the run from outside, unless it has been already."""
         if not self.is_over and self.state.halt is None:
-            self.state = self.plan.halted(self.state, Ending(status, reason, is_halt=True))
+            with self._failing():
+                self.state = self.plan.halted(self.state, Ending(status, reason, is_halt=True))
 
     def record(self, model: int) -> Record:
         stage, state = self.plan.trail(self.state)[-1]
@@ -185,6 +207,7 @@ class _Run:
             seconds=last.seconds,
             max_iterations=self.plan.max_iterations,
             preparing=None if stage.is_final else stage.solved(state),
+            ending=solved[-1].ending if solved and self.is_over else None,
         )
 
     def description(self) -> str:
@@ -195,7 +218,9 @@ class _Run:
         objective = f", objective {known[-1]:.6g}" if known else ""
         return f"{self.plan.name}: {stage.name}, round {len(self.rounds) + 1}{objective}"
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Outcome | SparkGDError:
+        if self.failure is not None:
+            return self.failure
         solved = self.solved
         last = solved[-1]
         assert last.ending is not None
@@ -230,9 +255,10 @@ def train(
     plans: Sequence[Plan[Any]],
     callbacks: Sequence[Callback] = (),
     keep_on_interrupt: bool = False,
-    max_seconds: float = np.inf,
-) -> list[Outcome]:
+) -> list[Outcome | SparkGDError]:
     """Run all plans together: whatever they ask of all rows at a time is one round.
+
+    A plan that is refused, since it knows more of the rows by then, ends alone; its error takes its outcome's place.
 
     Parameters
     ----------
@@ -244,27 +270,26 @@ def train(
     keep_on_interrupt : bool
         Whether an interrupt (Ctrl-C, a notebook's stop button) ends the fits with their best points so far, once each
         has been evaluated at all, instead of being raised.
-    max_seconds : float
-        Wall-clock limit of the training, whatever stage spends it.
 
     Returns
     -------
-    list of Outcome
+    list of Outcome or SparkGDError
         In the order of the plans.
     """
     began = time.perf_counter()
-    runs = [_Run(plan, rows, plan.start()) for plan in plans]
+    runs = [_Run(plan, rows) for plan in plans]
     while active := [run for run in runs if not run.is_over]:
         try:
             _round(runs, active, callbacks)
         except KeyboardInterrupt:
-            if not keep_on_interrupt or not all(run.is_evaluated for run in runs):
+            if not keep_on_interrupt or not all(run.is_evaluated for run in active):
                 raise
             for run in active:
                 run.halt(Status.STOPPED_EARLY, "interrupted")
-        if time.perf_counter() - began >= max_seconds:
-            for run in active:
-                run.halt(Status.MAX_SECONDS, f"maxSeconds={max_seconds:g} passed before convergence")
+        passed = time.perf_counter() - began
+        for run in active:
+            if passed >= run.plan.max_seconds:
+                run.halt(Status.MAX_SECONDS, f"maxSeconds={run.plan.max_seconds:g} passed before convergence")
     return [run.outcome() for run in runs]
 
 
@@ -273,12 +298,22 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
+    numbers = {id(run): number for number, run in enumerate(runs)}
     began = time.perf_counter()
     answers = run_round([each for _, each in asked], asked[0][0].description() + others)
     seconds = time.perf_counter() - began
     for (run, each), answer in zip(asked, answers, strict=True):
         run.hear(each, answer, seconds)
-        record = run.record(runs.index(run))
+        if run.failure is not None:
+            continue
+        record = run.record(numbers[id(run)])
         wishes = [callback(record) for callback in callbacks]
         if any(wishes):
             run.halt(Status.STOPPED_EARLY, "a callback asked to stop")
+
+
+def succeeded(found: Outcome | SparkGDError) -> Outcome:
+    """The outcome of a plan; its error, if it was refused, is raised."""
+    if isinstance(found, SparkGDError):
+        raise found
+    return found

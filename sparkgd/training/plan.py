@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
+
 from sparkgd.questions import Answer
 from sparkgd.solvers.base import Ending
 from sparkgd.training.rounds import Asked
@@ -52,10 +54,18 @@ class Plan(Generic[ResultT]):
         Of the fit, for job descriptions.
     max_iterations : int
         Over all rows, for whoever watches; the stages keep to it.
+    max_seconds : float
+        Wall-clock limit, whatever stage spends it.
     """
 
-    def __init__(self, stages: Callable[[], Stages[ResultT]], name: str = "fit", max_iterations: int = 100) -> None:
-        self.name, self.max_iterations = name, max_iterations
+    def __init__(
+        self,
+        stages: Callable[[], Stages[ResultT]],
+        name: str = "fit",
+        max_iterations: int = 100,
+        max_seconds: float = np.inf,
+    ) -> None:
+        self.name, self.max_iterations, self.max_seconds = name, max_iterations, max_seconds
         self._stages = stages
         self._course: _Course | None = None
 

@@ -39,6 +39,8 @@ class FitSettings:
         Of the fit, for job descriptions and messages.
     intercept_penalty : Penalty
         Of the intercepts: bounds, else none.
+    max_seconds : float
+        Wall-clock limit of the training.
     """
 
     loss: Loss
@@ -51,6 +53,7 @@ class FitSettings:
     held_out: int = -1
     name: str = "fit"
     intercept_penalty: Penalty = NoPenalty()
+    max_seconds: float = np.inf
 
     @property
     def is_centred(self) -> bool:

@@ -12,7 +12,7 @@ from sparkgd.kernels.local_rows import LocalRows, Rows
 from sparkgd.reductions.sample import RowSample, sample_of
 from sparkgd.solvers.base import State
 from sparkgd.training.fit import TrainingSet, plan_of
-from sparkgd.training.loop import Callback, Outcome, train
+from sparkgd.training.loop import Callback, Outcome, succeeded, train
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.settings import FitSettings
@@ -51,7 +51,7 @@ def sample_from(blocks: Sequence[Block], share: float) -> RowSample:
 
 def fit(settings: FitSettings, data: TrainingSet, callbacks: Sequence[Callback] = ()) -> Outcome:
     """The whole fit."""
-    return train(data.rows, [plan_of(settings, data)], callbacks)[0]
+    return succeeded(train(data.rows, [plan_of(settings, data)], callbacks)[0])
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def solve(stage: Solving) -> Outcome:
     def alone() -> Stages[Solved]:
         return (yield stage)
 
-    return train(stage.rows, [Plan(alone)])[0]
+    return succeeded(train(stage.rows, [Plan(alone)])[0])
 
 
 def first_state(stage: Solving) -> State:

@@ -112,8 +112,9 @@ def test_objectives_are_those_of_the_points(solver):
 @each_solver
 def test_the_time_budget_ends_the_fit(solver):
     data = training_set([BLOCK])
-    plan = plan_of(FIT.but(solver=settings(solver), stopping=Stopping(10**6, 0.0)).settings, data)
-    outcome = train(data.rows, [plan], max_seconds=1e-9)[0]
+    endless = FIT.but(solver=settings(solver), stopping=Stopping(10**6, 0.0)).settings
+    plan = plan_of(replace(endless, max_seconds=1e-9), data)
+    outcome = train(data.rows, [plan])[0]
     assert outcome.ending.status is Status.MAX_SECONDS
     assert outcome.ending.reason == "maxSeconds=1e-09 passed before convergence"
     assert outcome.iterations <= 1

@@ -19,7 +19,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
 from sparkgd.training.fit import TrainingSet, plan_of
-from sparkgd.training.loop import Outcome, Record, train
+from sparkgd.training.loop import Outcome, Record, succeeded, train
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.settings import FitSettings
@@ -101,9 +101,10 @@ def ended(plan: Plan, state: PlanState) -> PlanState:
     return state
 
 
-def run(case: Case, callbacks=(), rows: Rows | None = None, **options) -> Outcome:
+def run(case: Case, callbacks=(), rows: Rows | None = None, max_seconds: float = np.inf, **options) -> Outcome:
     data = case.data(rows)
-    return train(data.rows, [plan_of(case.settings(), data)], callbacks, **options)[0]
+    plan = plan_of(replace(case.settings(), max_seconds=max_seconds), data)
+    return succeeded(train(data.rows, [plan], callbacks, **options)[0])
 
 
 @every_case
