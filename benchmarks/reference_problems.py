@@ -32,7 +32,8 @@ from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, Poiss
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.reductions.sample import SAMPLE_BYTES, RowSample
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.fit import TrainingSet, plan_of
+from sparkgd.training.fit import plan_of
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.loop import succeeded, train
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping

@@ -15,13 +15,14 @@ from sparkgd.exceptions import InvalidDataError
 
 @dataclass(frozen=True)
 class InputColumns:
-    """Names of the columns that a fit reads; None where one is not used."""
+    """Names of the columns that a fit reads; None where one is not used, of the last two at least one."""
 
     features: str | tuple[str, ...]
     label: str
     weight: str | None = None
     offset: str | None = None
     validation: str | None = None
+    fold: str | None = None
 
     def role_names(self) -> dict[str, str]:
         """The user's name of each column role, for messages."""
@@ -31,7 +32,7 @@ class InputColumns:
             "label": self.label,
             "weight": self.weight,
             "offset": self.offset,
-            "fold": self.validation,
+            "fold": self.validation or self.fold,
         }
         return {role: name for role, name in names.items() if name is not None}
 
@@ -58,6 +59,8 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
         if not isinstance(kind, BooleanType):
             raise _wrong_type("validationIndicatorCol", columns.validation, kind, "boolean")
         selected.append(df[_quoted(columns.validation)].cast("double").alias("fold"))
+    if columns.fold is not None:
+        selected.append(_number(df, columns.fold, "fold", "foldCol"))
     return df.select(*selected)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import ConstantLabelWarning
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData
+from sparkgd.ml.warn import warn
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 
@@ -40,7 +39,7 @@ class ConstantLabelSummary(TrainingSummary):
 
 
 def warn_of_constant_label(name: str, column: str, statistics: Statistics, decided: DecidedModel | None) -> None:
-    """Warn, from within ``_fit``, if all training rows have the same label: most often it is a filter or a split."""
+    """Warn if all training rows have the same label: most often it is a filter or a split."""
     if statistics.label_low != statistics.label_high:
         return
     model = "the model is fitted as usual, but learns from one label only"
@@ -48,9 +47,8 @@ def warn_of_constant_label(name: str, column: str, statistics: Statistics, decid
         intercepts = ", ".join(f"{value:g}" for value in decided.intercepts)
         weights = "not 0 where bounds forbid it" if decided.weights.any() else "0"
         model = f"the model says so whatever the features are: coefficients {weights}, intercept {intercepts}"
-    warnings.warn(
+    warn(
         f"{name}: column {column!r} holds only the label {statistics.label_low:g} in the training rows; {model}. Check "
         "the filter or split that the DataFrame comes from",
         ConstantLabelWarning,
-        stacklevel=4,
     )

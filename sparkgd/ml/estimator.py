@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.base import Estimator, Model
+from pyspark.ml.param import Param
 from pyspark.ml.util import DefaultParamsReadable, MLWritable
 from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.engine.base import Packing
-from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
+from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
-from sparkgd.ml.constant_label import ConstantLabelSummary, warn_of_constant_label
 from sparkgd.ml.data_checks import check_label
-from sparkgd.ml.display.progress import ProgressLine
-from sparkgd.ml.params.class_weights import class_weights_of
+from sparkgd.ml.fitting import ModelIterator, fit_together, raised
+from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
 from sparkgd.ml.persistence import EstimatorWriter
 from sparkgd.ml.summary import TrainingSummary
-from sparkgd.ml.training_data import TrainingData, training_data
+from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import OnWeights, Penalty
-from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS, check_settings
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.auto import check_solver
-from sparkgd.training.constant_label import decided_model
-from sparkgd.training.fit import Fitted, TrainingSet, check_finite, fit_stages
-from sparkgd.training.loop import Callback, Outcome, train
-from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.fit import Fitted, fit_stages
+from sparkgd.training.lead import Lead
+from sparkgd.training.loop import Callback
+from sparkgd.training.outline import TrainingSet, check_finite
+from sparkgd.training.plan import Stages
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 
@@ -115,24 +115,45 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         return {"solver": one_of("auto", *SOLVERS)}
 
     def _fit(self, dataset: DataFrame) -> ModelT:
+        return raised(fit_together(dataset, [self])[0])
+
+    def fitMultiple(
+        self, dataset: DataFrame, paramMaps: Sequence[dict[Param[Any], Any]]
+    ) -> Iterator[tuple[int, ModelT]]:
+        """Fit a model for each param map, all of them together: the rows are packed once, and models share rounds.
+
+        Param maps that read other columns, or pack or execute otherwise, share with those that do the same. This is
+        what ``fit(dataset, paramMaps)`` and the tuning classes of ``pyspark.ml`` call.
+
+        Parameters
+        ----------
+        dataset : DataFrame
+        paramMaps : sequence of dict of Param to value
+
+        Returns
+        -------
+        iterator of (int, Model)
+            Thread-safe: positions of param maps, and their models. Where a model cannot be fitted, ``next`` raises why,
+            and goes on with the one after it.
+        """
+        return ModelIterator(dataset, [self.copy(extra) for extra in paramMaps])
+
+    def _check(self) -> None:
+        """Refuse what can be refused before any row is read."""
         self.checkParams()
         self._check_combination()
-        name, columns = type(self).__name__, self._columns()
-        class_weights = class_weights_of(value_or_none(self, "classWeight"))
-        with training_data(dataset, columns, self._packing(), name, class_weights) as data:
-            loss = self._loss(self._num_classes(data))
-            check_label(data.label, columns, loss.name, self._label_range(loss))
-            settings, statistics = self._settings(loss, data), data.rows.statistics
-            decided = decided_model(settings, statistics, columns.offset is not None)
-            warn_of_constant_label(name, columns.label, statistics, decided)
-            if decided is not None:
-                return self._fitted(decided.weights, decided.intercepts, loss, ConstantLabelSummary(decided, data))
-            plan = Plan(lambda: self._stages(settings, data.rows), name, settings.stopping.max_iterations)
-            outcome = self._train(plan, data.rows)
-            summary = TrainingSummary(outcome, data)
-        _report(name, outcome, self.getOrDefault("maxIter"))
-        layout = outcome.result.problem.layout
-        return self._fitted(layout.weights(outcome.coef), layout.intercepts(outcome.coef), loss, summary)
+
+    def _fit_of(self, data: TrainingData, lead: Lead | None = None) -> ModelFit[ModelT]:
+        """The fit of packed rows.
+
+        Raises
+        ------
+        InvalidDataError
+            If the labels are not those that the loss is for.
+        """
+        loss = self._loss(self._num_classes(data))
+        check_label(data.label, data.columns, loss.name, self._label_range(loss))
+        return ModelFit(self, data, replace(self._settings(loss, data), lead=lead))
 
     def _fitted(self, weights: Array, intercepts: Array, loss: Loss, summary: TrainingSummary) -> ModelT:
         """The model with its summary and this estimator's params."""
@@ -162,16 +183,6 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
     def _stages(self, settings: FitSettings, rows: TrainingSet) -> Stages[Fitted]:
         """What it takes to minimise the objective."""
         return fit_stages(settings, rows)
-
-    def _train(self, plan: Plan[Fitted], rows: TrainingSet) -> Outcome:
-        """Run the loop, with a progress line where asked for."""
-        keep, most = self.getOrDefault("keepOnInterrupt"), value_or_none(self, "maxSeconds") or np.inf
-        if not self.getOrDefault("progress"):
-            return train(rows.rows, [plan], self._callbacks, keep, most)[0]
-        with ProgressLine(type(self).__name__) as line:
-            outcome = train(rows.rows, [plan], line.around(self._callbacks), keep, most)[0]
-            line.finish(outcome.ending)
-        return outcome
 
     def _penalty_kind(self) -> Penalty:
         """A penalty of the kind that the params ask for, before the columns are known."""
@@ -222,6 +233,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             start=self._starting_point(data, loss),
             held_out=data.held_out,
             name=type(self).__name__,
+            max_seconds=value_or_none(self, "maxSeconds") or np.inf,
         )
 
     def _solver_settings(self) -> SolverSettings:
@@ -249,14 +261,3 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             raise InvalidParamError(f"initialIntercept has {len(intercepts)} values, but the data need {outputs}")
         weights = np.zeros(shape) if rows is None else np.asarray(rows)
         return weights, None if intercepts is None else np.asarray(intercepts)
-
-
-def _report(name: str, outcome: Outcome, max_iter: int) -> None:
-    """Turn endings that are no success into a warning or an error."""
-    ending = outcome.ending
-    if ending.status is Status.DIVERGED:
-        raise DivergedError(f"{name} diverged: {ending.reason}", outcome.coef)
-    if ending.status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS, Status.STALLED) and max_iter > 0:
-        warnings.warn(f"{name} did not converge: {ending.reason}", ConvergenceWarning, stacklevel=4)
-    if outcome.result.caveat:
-        warnings.warn(f"{name}: {outcome.result.caveat}", ConvergenceWarning, stacklevel=4)

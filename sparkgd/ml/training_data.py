@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
@@ -19,7 +19,7 @@ from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
 from sparkgd.ml.params.class_weights import ClassWeights
 from sparkgd.reductions.sample import RowSample
-from sparkgd.training.fit import TrainingSet
+from sparkgd.training.outline import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class TrainingData:
     partitions : list of PartitionStat
     seconds : float
         Time of ingest.
+    columns : InputColumns
+    groups : mapping of Group to Statistics
+        Of all rows, class weights multiplied in.
     """
 
     rows: TrainingSet
@@ -50,6 +53,28 @@ class TrainingData:
     declared_classes: int
     partitions: list[PartitionStat]
     seconds: float
+    columns: InputColumns
+    groups: Mapping[Group, Statistics]
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that rows belong to."""
+        return sorted({group.fold for group in self.groups})
+
+    def without(self, fold: int) -> TrainingData:
+        """The same for models that leave out a fold.
+
+        Raises
+        ------
+        InvalidDataError
+            If no row of the others has weight.
+        """
+        training = [part for group, part in self.groups.items() if group.fold != fold]
+        if not training:
+            raise InvalidDataError(f"fold {fold} has all rows; no row is left to train on")
+        statistics = merge(training)
+        check_weights(statistics, self.columns)
+        return replace(self, rows=replace(self.rows, statistics=statistics), held_out=fold)
 
     def num_classes(self, label: str) -> int:
         """Number of classes, at least 2: those that the label's metadata name, or the highest label plus one.
@@ -88,7 +113,8 @@ def training_data(
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:
             raise InvalidDataError(f"every row of column {columns.validation!r} is true; no row is left to train on")
-        statistics = merge(_weighted(engine, training, groups, class_weights))
+        groups = _weighted(engine, training, groups, class_weights)
+        statistics = merge([part for group, part in groups.items() if group in training])
         check_weights(statistics, columns)
         sample = engine.sample()
         yield TrainingData(
@@ -99,6 +125,8 @@ def training_data(
             declared_classes=declared_classes(df, columns.label),
             partitions=engine.partition_stats(),
             seconds=time.perf_counter() - began,
+            columns=columns,
+            groups=groups,
         )
     finally:
         engine.release()
@@ -106,10 +134,10 @@ def training_data(
 
 def _weighted(
     engine: Engine, training: dict[Group, Statistics], groups: dict[Group, Statistics], given: ClassWeights | None
-) -> list[Statistics]:
-    """The statistics of the training rows by group, class weights multiplied in, here and in the engine."""
+) -> dict[Group, Statistics]:
+    """The statistics of all rows by group, class weights multiplied in, here and in the engine."""
     if given is None:
-        return list(training.values())
+        return groups
     factors = given.of(training, max(group.label for group in groups))
     engine.weigh_classes(factors)
-    return [part.reweighted(float(factors[group.label])) for group, part in training.items()]
+    return {group: part.reweighted(float(factors[group.label])) for group, part in groups.items()}

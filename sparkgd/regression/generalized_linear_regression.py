@@ -28,7 +28,8 @@ from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.fit import Fitted, TrainingSet, fit_stages
+from sparkgd.training.fit import Fitted, fit_stages
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.settings import FitSettings

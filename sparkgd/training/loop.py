@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.stage import Solved
 
 Array: TypeAlias = npt.NDArray[np.float64]
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -248,13 +249,12 @@ def _by_stage(rounds: Sequence[StageRecord]) -> list[StageRecord]:
     ]
 
 
-@one_thread()  # the solvers' algebra too: a fit has the same bits whatever else runs, on any number of cores
-@np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def train(
     rows: Rows,
     plans: Sequence[Plan[Any]],
     callbacks: Sequence[Callback] = (),
     keep_on_interrupt: bool = False,
+    began: float | None = None,
 ) -> list[Outcome | SparkGDError]:
     """Run all plans together: whatever they ask of all rows at a time is one round.
 
@@ -270,13 +270,32 @@ def train(
     keep_on_interrupt : bool
         Whether an interrupt (Ctrl-C, a notebook's stop button) ends the fits with their best points so far, once each
         has been evaluated at all, instead of being raised.
+    began : float or None
+        When the plans' time began to pass, by ``time.perf_counter``; None for now.
 
     Returns
     -------
     list of Outcome or SparkGDError
         In the order of the plans.
     """
-    began = time.perf_counter()
+    return [run.outcome() for run in _run(rows, plans, callbacks, keep_on_interrupt, began)]
+
+
+def findings(
+    rows: Rows, plans: Sequence[Plan[ResultT]], callbacks: Sequence[Callback] = (), began: float | None = None
+) -> list[ResultT | SparkGDError]:
+    """What plans find of which no model is made: as `train`."""
+    runs = _run(rows, plans, callbacks, False, began)
+    return [run.plan.result(run.state) if run.failure is None else run.failure for run in runs]
+
+
+@one_thread()  # the solvers' algebra too: a fit has the same bits whatever else runs, on any number of cores
+@np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
+def _run(
+    rows: Rows, plans: Sequence[Plan[Any]], callbacks: Sequence[Callback], keep_on_interrupt: bool, began: float | None
+) -> list[_Run]:
+    """The plans, each of which is over."""
+    began = time.perf_counter() if began is None else began
     runs = [_Run(plan, rows) for plan in plans]
     while active := [run for run in runs if not run.is_over]:
         try:
@@ -290,7 +309,7 @@ def train(
         for run in active:
             if passed >= run.plan.max_seconds:
                 run.halt(Status.MAX_SECONDS, f"maxSeconds={run.plan.max_seconds:g} passed before convergence")
-    return [run.outcome() for run in runs]
+    return runs
 
 
 def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> None:

@@ -83,7 +83,7 @@ def _step_coordinates(settings: FitSettings, layout: CoefLayout, penalty: Penalt
     """The space in which a user means a step size: standardised columns, or the raw ones."""
     scale = np.ones(layout.num_features)
     if settings.standardize:
-        scale = _inverse(statistics.deviation(), _constant(statistics))
+        scale = _inverse(statistics.deviation(), constant_columns(statistics))
     center = statistics.mean if settings.standardize and settings.is_centred else np.zeros(layout.num_features)
     return Diagonal(layout, center, _allowed(penalty, scale, layout))
 
@@ -99,7 +99,7 @@ def _preconditioner(
     if not settings.is_centred:
         moment = moment + statistics.mean**2
     center = statistics.mean if settings.is_centred else np.zeros(columns)
-    scale = _inverse(np.sqrt(curvature * moment + l2), _constant(statistics))
+    scale = _inverse(np.sqrt(curvature * moment + l2), constant_columns(statistics))
     return Diagonal(layout, center, _allowed(penalty, scale, layout), 1.0 / np.sqrt(curvature)), curvature, l2
 
 
@@ -132,7 +132,7 @@ def row_length(coordinates: Coordinates, statistics: Statistics) -> float:
 def ridge_of(settings: FitSettings, penalty: Penalty, layout: CoefLayout, statistics: Statistics) -> Diagonal | None:
     """Coordinates u in which the penalty is ``|u|^2 / 2``; None where it is not L2 alone, of every column."""
     l2 = penalty.smooth_curvature(layout.num_weights).reshape(layout.num_linear, layout.num_features)
-    constant = _constant(statistics)
+    constant = constant_columns(statistics)
     is_smooth = penalty.is_smooth and settings.intercept_penalty.is_smooth
     if not (is_smooth and np.all(l2 == l2[0]) and np.all((l2[0] > 0.0) | constant)):
         return None
@@ -155,15 +155,15 @@ def check_constant(penalty: Penalty, layout: CoefLayout, statistics: Statistics)
     """A column without variation has the weight 0; bounds must let it."""
     zero = np.zeros(layout.num_weights)
     moved = penalty.project(zero).reshape(layout.num_linear, layout.num_features) != 0.0
-    columns = np.flatnonzero(moved.any(axis=0) & _constant(statistics))
+    columns = np.flatnonzero(moved.any(axis=0) & constant_columns(statistics))
     if len(columns):
         raise InvalidParamError(
             f"the bounds of column {columns[0]} exclude 0, but the column is constant and its weight is fixed at 0"
         )
 
 
-def _constant(statistics: Statistics) -> npt.NDArray[np.bool_]:
-    """Columns without variation: their weight is fixed at zero, as MLlib does."""
+def constant_columns(statistics: Statistics) -> npt.NDArray[np.bool_]:
+    """Columns (p,) without variation: their weight is fixed at zero, as MLlib does."""
     return statistics.deviation(ddof=0) <= CONSTANT * np.abs(statistics.mean)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.stopping import Stopping
+
+if TYPE_CHECKING:  # a lead is found by fits
+    from sparkgd.training.lead import Lead
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -41,6 +44,8 @@ class FitSettings:
         Of the intercepts: bounds, else none.
     max_seconds : float
         Wall-clock limit of the training.
+    lead : Lead or None
+        A model of the same rows, folds included, to follow.
     """
 
     loss: Loss
@@ -54,6 +59,7 @@ class FitSettings:
     name: str = "fit"
     intercept_penalty: Penalty = NoPenalty()
     max_seconds: float = np.inf
+    lead: Lead | None = None
 
     @property
     def is_centred(self) -> bool:

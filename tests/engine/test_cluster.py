@@ -35,7 +35,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.sampling import UniformRows
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
-from sparkgd.training.fit import TrainingSet
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.leftovers import nothing_left

@@ -116,7 +116,7 @@ def test_interval_skips_lines_but_the_last_state_is_shown_at_the_end() -> None:
     with ProgressLine("Fit", screen) as line:
         for iteration in range(5):
             line(after(iteration, 0.1**iteration))
-        line.finish(Ending(Status.CONVERGED, "small enough"))
+        line.finish("converged: small enough")
     first, last, ending = screen.shown
     assert "iteration   0/100" in first
     assert "iteration   4/100" in last
@@ -169,7 +169,7 @@ def test_log_prints_whole_lines_and_repeats_none() -> None:
     stream = io.StringIO()
     with ProgressLine("Fit", Log(stream)) as line:
         line(START)
-        line.finish(Ending(Status.MAX_ITERATIONS, "enough"))
+        line.finish("max iterations: enough")
     assert "\r" not in stream.getvalue()
     assert stream.getvalue().splitlines() == [
         "Fit  iteration   0/100  objective 0.693147   gradient 1.0e+00  round 1  0.010 s/round",
@@ -259,7 +259,7 @@ def test_fits_in_threads_never_mix_their_lines() -> None:
         with ProgressLine("Fit", Terminal(stream)) as line:
             for iteration in range(100):
                 line(replace(after(iteration, 0.9**iteration), objective=float(number)))
-            line.finish(Ending(Status.CONVERGED, f"fit {number}"))
+            line.finish(f"converged: fit {number}")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fit, range(4)))

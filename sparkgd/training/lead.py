@@ -1,0 +1,159 @@
+"""What the models of a grid share: one of each map, without folds, leads, and those that leave out a fold follow.
+
+Leads are trained one after the other, each from where the last one ended, or side by side where rounds are many. Those
+who follow begin in a lead's coordinates, with all that its solver has learned of the curvature; they end at their own
+optimum, whatever they began with. Solvers that a user names are left alone: their paths are part of what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkgd.data.statistics import Statistics
+from sparkgd.exceptions import SparkGDError
+from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.local_rows import Rows
+from sparkgd.losses.base import Loss
+from sparkgd.solvers.base import Status
+from sparkgd.solvers.registry import build_solver
+from sparkgd.training.auto import Choice
+from sparkgd.training.few_weights import with_few_weights
+from sparkgd.training.outline import Outline, TrainingSet, choice_of, outlined, span_of
+from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.scaling import Scaled, constant_columns
+from sparkgd.training.settings import FitSettings
+from sparkgd.training.solving import Resumption
+from sparkgd.training.stage import Solved
+from sparkgd.training.stopping import Stopping
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+LEAD_TOL = 1e-3
+"""Tolerance of a lead: a fold that is left out moves the optimum by more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lead:
+    """Where a model of all rows ended, for those to begin that differ from it by a fold, or by some rows.
+
+    Attributes
+    ----------
+    choice : Choice
+        Of the solver.
+    space : Scaled
+        The coordinates of all.
+    layout : CoefLayout
+    constant : ndarray (p,) of bool
+        Columns without variation, whose weight is fixed.
+    solved : Solved
+    sampled_rows : int
+        How many rows it is of.
+    is_of_all : bool
+        Whether these are all rows.
+    """
+
+    choice: Choice
+    space: Scaled
+    layout: CoefLayout
+    constant: npt.NDArray[np.bool_]
+    solved: Solved
+    sampled_rows: int
+    is_of_all: bool
+
+    def suits(self, layout: CoefLayout, statistics: Statistics) -> bool:
+        """Whether its coordinates are those of another model: a fold may lack what makes a column vary."""
+        return layout == self.layout and np.array_equal(self.constant, constant_columns(statistics))
+
+
+def lead_plans(several: Sequence[FitSettings], data: TrainingSet) -> dict[int, Plan[dict[int, Lead]]]:
+    """Plans that find leads by the position of the settings, each of them by that of its first.
+
+    Newton's method takes long rounds, but few from a good start: its leads are one plan, in which each starts where the
+    one before it ended. Others run side by side.
+    Without a lead remain those whose solver or start the user chose, and losses whose kinks are smoothed: how far must
+    be found out by each model for itself.
+    """
+    chained: list[int] = []
+    apart: list[list[int]] = []
+    for number, settings in enumerate(several):
+        name = _solver_of_lead(settings, data)
+        if name == "newton":
+            chained.append(number)
+        elif name is not None:
+            apart.append([number])
+    return {members[0]: _plan(several, members, data) for members in [chained, *apart] if members}
+
+
+def _solver_of_lead(settings: FitSettings, data: TrainingSet) -> str | None:
+    """The name of a lead's solver; None where there is no lead."""
+    is_free = settings.solver.name == "auto" and settings.start is None and not settings.stopping.patience
+    if not (is_free and settings.loss.is_smooth):
+        return None
+    try:
+        return choice_of(settings, data).name
+    except SparkGDError:
+        return None  # the plan of the model itself will say why
+
+
+def _plan(several: Sequence[FitSettings], members: Sequence[int], data: TrainingSet) -> Plan[dict[int, Lead]]:
+    chosen = {number: several[number] for number in members}
+    seconds = min(settings.max_seconds for settings in chosen.values())
+    iterations = sum(settings.stopping.max_iterations for settings in chosen.values())
+    return Plan(lambda: _leads(chosen, data), several[members[0]].name, iterations, seconds)
+
+
+def _leads(chosen: Mapping[int, FitSettings], data: TrainingSet) -> Stages[dict[int, Lead]]:
+    """The leads that were found, by number."""
+    found: dict[int, Lead] = {}
+    ends: dict[tuple[Loss, CoefLayout], Array] = {}
+    for number, settings in chosen.items():
+        try:
+            lead = yield from _lead(settings, data, ends)
+        except SparkGDError:
+            continue  # as above
+        if lead is not None:
+            found[number] = lead
+    return found
+
+
+def _lead(settings: FitSettings, data: TrainingSet, ends: dict[tuple[Loss, CoefLayout], Array]) -> Stages[Lead | None]:
+    """One lead; the ``ends`` of those of the same loss and layout are where it may begin."""
+    outline = yield from outlined(settings, data)
+    outline = yield from with_few_weights(outline)
+    problem, sample = outline.final.problem, data.sample
+    kind = problem.loss, problem.layout
+    if span_of(outline) is not None:
+        return None
+    rows: Rows = data.rows
+    count, is_of_all = data.count, True
+    if sample is not None and sample.refusal(problem) is None:
+        rows, count, is_of_all = sample.rows, sample.rows.count, False
+    solved: Solved = yield replace(
+        outline.final,
+        name="lead",
+        solver=build_solver(outline.choice.name, replace(outline.context, tol=LEAD_TOL)),
+        stopping=Stopping(settings.stopping.max_iterations, LEAD_TOL),
+        start_coef=ends.get(kind, outline.final.start_coef),
+        rows=rows,
+        is_final=False,
+    )
+    if solved.status is Status.DIVERGED or not solved.objectives:
+        return None
+    ends[kind] = solved.coef
+    constant = constant_columns(data.statistics)
+    return Lead(outline.choice, outline.space, problem.layout, constant, solved, count, is_of_all)
+
+
+def following(outline: Outline, lead: Lead) -> Outline:
+    """The fit from where its lead ended."""
+    last, final = lead.solved.objectives[-1], outline.final
+    # A sample may have been learned by heart. All rows cannot mislead: what a fold leaves out is a part of them.
+    limit = np.inf if lead.is_of_all else last + final.solver.restart_excess * abs(last)
+    solver = build_solver(lead.choice.name, replace(outline.context, sampled_rows=lead.sampled_rows))
+    final = replace(final, solver=solver, resumed=Resumption(lead.solved.solver, limit))
+    return replace(outline, final=final, origin=f"a lead on {lead.sampled_rows} rows")
