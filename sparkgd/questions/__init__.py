@@ -2,7 +2,7 @@
 
 from sparkgd.questions.base import Answer, Certificate, Question, Reply
 from sparkgd.questions.certificate import CertificateQuestion
-from sparkgd.questions.compound import CompoundQuestion, LossAloneQuestion, SmoothedQuestion
+from sparkgd.questions.compound import AloneQuestion, CompoundQuestion, LossAloneQuestion, SmoothedQuestion
 from sparkgd.questions.condense import CondenseQuestion
 from sparkgd.questions.epochs import EpochQuestion
 from sparkgd.questions.gradient import GradientQuestion, Sample
@@ -13,6 +13,7 @@ from sparkgd.questions.rows import RowsQuestion
 from sparkgd.questions.working_weight import WorkingWeightQuestion
 
 __all__ = [
+    "AloneQuestion",
     "Answer",
     "Certificate",
     "CertificateQuestion",

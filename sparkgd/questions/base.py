@@ -113,10 +113,24 @@ class Answer:
 
 @dataclass(frozen=True)
 class Part:
-    """What one kernel answers of a question, about one problem."""
+    """What one kernel answers of a question, about one problem.
+
+    Attributes
+    ----------
+    problem : Problem
+    question : KernelQuestion
+    is_alone : bool
+        Whether it must have a kernel of its own.
+    """
 
     problem: Problem
     question: KernelQuestion
+    is_alone: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for parts that one kernel can answer."""
+        return id(self) if self.is_alone else self.question.shared_key(self.problem)
 
 
 class Question(ABC):

@@ -48,6 +48,24 @@ class LossAloneQuestion(Question):
 
 
 @dataclass(frozen=True)
+class AloneQuestion(Question):
+    """What ``question`` asks, answered with the same bits whatever else is asked in the round.
+
+    A product of matrices rounds otherwise than one of a matrix and a vector; so nothing shares a product with this.
+    """
+
+    question: Question
+
+    def parts(self, problem: Problem) -> list[Part]:
+        """The question's, each for itself."""
+        return [replace(part, is_alone=True) for part in self.question.parts(problem)]
+
+    def whole(self, answers: Sequence[Answer]) -> Answer:
+        """Its answer."""
+        return self.question.whole(answers)
+
+
+@dataclass(frozen=True)
 class CompoundQuestion(Question):
     """Several questions of one part each, answered by as many ``Reply.parts``."""
 

@@ -119,7 +119,14 @@ def outlined(settings: FitSettings, data: TrainingSet) -> Stages[Outline]:
     )
     context = _context(settings, data, problem, space)
     final = Solving(
-        "all rows", problem, build_solver(choice.name, context), settings.stopping, start, data.rows, is_final=True
+        "all rows",
+        problem,
+        build_solver(choice.name, context),
+        settings.stopping,
+        start,
+        data.rows,
+        is_final=True,
+        shares=settings.solver.name == "auto",  # steps that a user names have the same bits in any company
     )
     if settings.start is None and settings.lead is None and not is_feasible(final, statistics):
         final = replace(final, start_coef=(yield from feasible_start(final, statistics)))

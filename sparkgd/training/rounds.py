@@ -44,7 +44,7 @@ def _scan(rows: Rows, questions: Sequence[tuple[Problem, Question]], description
 
 
 def _answers(rows: Rows, parts: Sequence[Part], description: str) -> list[Answer]:
-    groups = _grouped([part.question.shared_key(part.problem) for part in parts])
+    groups = _grouped([part.key for part in parts])
     kernels = [parts[members[0]].question.kernel_of([parts[i] for i in members]) for members in groups]
     answers: dict[int, Answer] = {}
     for members, sums in zip(groups, rows.round(kernels, description), strict=True):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.problems.problem import Problem
-from sparkgd.questions import Answer, GradientQuestion
+from sparkgd.questions import AloneQuestion, Answer, GradientQuestion, Question
 from sparkgd.solvers.base import Ending, Solver, State, Status
 from sparkgd.training.rounds import Asked
 from sparkgd.training.stage import Solved
@@ -52,6 +52,8 @@ class Solving:
         Where to start instead of ``start_coef``.
     is_final : bool
         Whether the model is made of what this stage finds: its point is evaluated even if the fit is to end at once.
+    shares : bool
+        Whether its questions may be answered together with those of other models, which changes the last bits.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Solving:
     rows: Rows
     resumed: Resumption | None = None
     is_final: bool = False
+    shares: bool = True
 
     @property
     def is_judged(self) -> bool:
@@ -77,11 +80,12 @@ class Solving:
 
     def ask(self, state: Solved) -> Asked:
         """What the solver asks; at the end of a stochastic one, which only ever saw batches, its true objective."""
+        question: Question
         if state.ending is None:
             question = self.solver.ask(state.solver)
         else:
             question = GradientQuestion(self._result(state)[None, :])
-        return Asked(self.problem, question, self.rows)
+        return Asked(self.problem, question if self.shares else AloneQuestion(question), self.rows)
 
     def tell(self, state: Solved, answer: Answer) -> Solved:
         """The state after a round, ended if a test of `Stopping` holds."""

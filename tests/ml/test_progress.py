@@ -18,7 +18,6 @@ import pytest
 
 from sparkgd.ml.display.progress import ProgressLine
 from sparkgd.ml.display.screens import Log, Terminal, current_screen
-from sparkgd.solvers.base import Ending, Status
 from sparkgd.training.loop import Record
 
 START = Record(

@@ -11,11 +11,17 @@ from sparkgd.kernels import Block, Sums
 from sparkgd.kernels import features as features_module
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
+from sparkgd.penalties import ElasticNet
+from sparkgd.problems.coordinates import Diagonal
+from sparkgd.problems.problem import Problem
+from sparkgd.questions import HessianQuestion
 from sparkgd.questions.gradient import GradientKernel
 from sparkgd.questions.gram import GramKernel
 from sparkgd.questions.hessian import HessianKernel
 from sparkgd.questions.product import ProductKernel
+from sparkgd.training.rounds import Asked, run_round
 from tests.support.blocks import as_csr, as_float32, csr, random_block
 from tests.support.losses import LOSSES, loss_id
 from tests.support.reference import plain_sums
@@ -243,3 +249,44 @@ def test_second_order_kernels_never_make_a_large_chunk_dense():
     largest = max(8 * chunk.rows * columns for chunk in block.dense_chunks())
     assert largest <= max(features_module.CHUNK_BYTES, 8 * 16 * columns)
     assert sum(chunk.rows for chunk in block.dense_chunks()) == rows
+
+
+@pytest.mark.parametrize("storage", [DenseFeatures, CsrFeatures])
+@pytest.mark.parametrize("columns", [None, np.array([0, 2])])
+def test_models_that_leave_out_folds_at_one_point_share_the_hessians_of_folds(storage, columns):
+    block = stored(replace(random_block(LogisticLoss(), 60, 4, seed=5), fold=(np.arange(60) % 4).astype(np.uint8)), storage)
+    layout = CoefLayout(4)
+    problems = [problem_of(LogisticLoss(), layout, held_out) for held_out in (2, 0, 2, 1)]
+    question = HessianQuestion(np.linspace(-1.0, 1.0, 5), columns)
+    rows = CountingKernels([block, block])
+    together = run_round([Asked(problem, question, rows) for problem in problems])
+    assert rows.kernels == [1]
+    for problem, answer in zip(problems, together, strict=True):
+        alone = run_round([Asked(problem, question, LocalRows([block, block]))])[0]
+        np.testing.assert_allclose(answer.reply.hessian, alone.reply.hessian, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(answer.reply.gradients, alone.reply.gradients, rtol=1e-11)
+        np.testing.assert_allclose(answer.reply.values, alone.reply.values, rtol=1e-12)
+        np.testing.assert_allclose(answer.held_out_losses, alone.held_out_losses, rtol=1e-12)
+    others = [problem_of(LogisticLoss(), layout, -1), problem_of(LogisticLoss(), layout, 0)]
+    run_round([Asked(problem, question, rows) for problem in others])
+    assert rows.kernels == [1, 2], "a model of all rows asks for itself"
+
+
+class CountingKernels:
+    """Blocks in this process that remember how many kernels each round had."""
+
+    def __init__(self, blocks):
+        self._rows, self.kernels = LocalRows(blocks), []
+
+    def round(self, kernels, description=""):
+        self.kernels.append(len(kernels))
+        return self._rows.round(kernels, description)
+
+
+def stored(block: Block, storage: type) -> Block:
+    return as_csr(block) if storage is CsrFeatures else block
+
+
+def problem_of(loss: Loss, layout: CoefLayout, held_out: int) -> Problem:
+    zeros, ones = np.zeros(layout.num_features), np.full(layout.num_features, 0.3)
+    return Problem(loss, layout, ElasticNet(zeros, ones), Diagonal(layout, 0.2 * ones, 2.0 * ones), held_out)

@@ -19,8 +19,8 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
 from sparkgd.training.fit import plan_of
-from sparkgd.training.outline import TrainingSet
 from sparkgd.training.loop import Outcome, Record, succeeded, train
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.settings import FitSettings
