@@ -1,0 +1,1 @@
+"""Choice among models by metrics of held-out rows."""
