@@ -30,8 +30,8 @@ class Measure(Protocol):
 class ErrorMeasure:
     """Weight, and what is known of labels and predictions by it.
 
-    The totals are sums of ``weight * [1, weight, y, y^2, p, p^2, e^2, |e|]`` with y and p the label and the prediction
-    less a centre, and e the error: about a point near their mean, squares keep their digits.
+    The totals are sums of ``weight * [1, weight, y, y^2, p, p^2, e^2, |e|, label^2]`` with y and p the label and the
+    prediction less a centre, and e the error: about a point near their mean, squares keep their digits.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class ErrorMeasure:
 
     prediction: Prediction
     center: float
-    size: ClassVar[int] = 8
+    size: ClassVar[int] = 9
 
     def totals(self, label: Array, weight: Array, raw: Array) -> Array:
         used = weight > 0.0  # a row without weight counts nothing, even where its prediction is infinite
@@ -52,7 +52,7 @@ class ErrorMeasure:
         error, y, p = label - prediction, label - self.center, prediction - self.center
         return np.array(
             [weight.sum(), weight @ weight, weight @ y, weight @ (y * y), weight @ p, weight @ (p * p),
-             weight @ (error * error), weight @ np.abs(error)]
+             weight @ (error * error), weight @ np.abs(error), weight @ (label * label)]
         )  # fmt: skip
 
 

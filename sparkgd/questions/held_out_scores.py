@@ -147,9 +147,9 @@ class HeldOutScoresKernel:
         return {fold: (np.concatenate(scores[fold]), np.concatenate(signed[fold])) for fold in scores}
 
     def _score(self, raw: Array) -> Array:
-        """Of class 1 (n, models): the last of one or two outputs; of more, MLlib too takes that of class 1."""
+        """Those of class 1 (n, models), which has the last of one or two outputs."""
         if not self.by_probability:
-            return raw[:, :, min(raw.shape[2], 2) - 1]
+            return raw[:, :, -1]
         rows, models, outputs = raw.shape
         return class_probabilities(raw.reshape(-1, outputs))[:, 1].reshape(rows, models)
 

@@ -12,17 +12,17 @@ from sparkgd.questions.held_out_scores import Scores
 
 Array = npt.NDArray[np.float64]
 
-ROUNDING = 4.0 * float(np.finfo(np.float64).eps)
+ROUNDING = 1e-13
 """A sum of squares about a mean that is no larger, relatively, is nothing but what rounding leaves."""
 
 
-def error_metric(name: str, totals: Array, center: float, through_origin: bool, is_weighted: bool) -> float:
-    """A metric of ``RegressionEvaluator`` from the totals of `sparkgd.kernels.measures.ErrorMeasure` about ``center``.
+def error_metric(name: str, totals: Array, through_origin: bool, is_weighted: bool) -> float:
+    """A metric of ``RegressionEvaluator`` from the totals of `sparkgd.kernels.measures.ErrorMeasure`.
 
     The variance of the label is the unbiased one for reliability weights, but the sum of squares that R^2 takes from it
     multiplies by one less than the weight, as if weights counted rows.
     """
-    weight, squares, y, y2, p, p2, errors, absolute = (float(total) for total in totals)
+    weight, squares, y, y2, p, p2, errors, absolute, label2 = (float(total) for total in totals)
     if weight == 0.0:
         return np.nan
     if name in ("mse", "rmse"):
@@ -34,7 +34,7 @@ def error_metric(name: str, totals: Array, center: float, through_origin: bool, 
         return (p2 - 2.0 * mean * p) / weight + mean * mean
     with np.errstate(divide="ignore", invalid="ignore"):
         if through_origin:
-            return float(1.0 - np.divide(errors, y2 + center * (2.0 * y + center * weight)))
+            return float(1.0 - np.divide(errors, label2))
         about_mean = y2 - y * mean
         freedom = weight - (squares / weight if is_weighted else 1.0)
         variance = about_mean / freedom if freedom > 0.0 and about_mean > ROUNDING * y2 else 0.0

@@ -14,6 +14,7 @@ from pyspark.ml.evaluation import (
     RegressionEvaluator,
 )
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.measures import ConfusionMeasure, ErrorMeasure, LogLossMeasure
 from sparkgd.kernels.predictions import RawPrediction
 from sparkgd.ml.estimator import LinearEstimator
@@ -157,8 +158,7 @@ class ErrorMetric:
 
     def value(self, reply: Any) -> float:
         """See `Metric`."""
-        center = reply.measure.center
-        return error_metric(self.name, reply.values, center, self.through_origin, self.weighing.is_weighted)
+        return error_metric(self.name, reply.values, self.through_origin, self.weighing.is_weighted)
 
 
 def _error_metric(evaluator: Evaluator, estimator: AnyEstimator, weighing: _Weighing) -> Metric | None:
@@ -230,8 +230,16 @@ class AreaMetric:
     needs_rows: ClassVar[bool] = True
 
     def question(self, problem: Problem, coef: Array, rows: TrainingSet) -> KernelQuestion:
-        """See `Metric`."""
+        """See `Metric`.
+
+        Raises
+        ------
+        IncompatibleError
+            If there are more than two classes, which is known only now.
+        """
         layout = problem.layout
+        if layout.num_outputs > 2:
+            raise IncompatibleError(f"{self.name} is a metric of two classes; the model has {layout.num_outputs}")
         if layout.num_outputs > 1:  # raw predictions are those of the model, whose coefs of all classes are shifted
             model = self.estimator._create_model(layout.weights(coef), layout.intercepts(coef), problem.loss)
             coef = layout.pack(model._weights, model._intercepts)

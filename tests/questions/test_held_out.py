@@ -127,7 +127,7 @@ def test_confusion_is_by_label_and_prediction():
 
 def test_an_infinite_error_of_no_weight_counts_nothing():
     totals = ErrorMeasure(RawPrediction(), 0.0).totals(np.ones(2), np.array([1.0, 0.0]), np.array([[0.0], [np.inf]]))
-    np.testing.assert_array_equal(totals, [1, 1, 1, 1, 0, 0, 1, 1])
+    np.testing.assert_array_equal(totals, [1, 1, 1, 1, 0, 0, 1, 1, 1])
 
 
 def test_sums_of_totals_can_be_cut_and_joined():
@@ -165,8 +165,8 @@ def _sorted(rows: np.ndarray) -> np.ndarray:
     return rows[np.argsort(rows[:, 0])]
 
 
-def test_of_several_outputs_the_score_is_that_of_class_one():
-    layout, block = CoefLayout(COLUMNS, 3), random_block(MultinomialLoss(3), ROWS, COLUMNS)
+def test_of_two_outputs_the_score_is_that_of_class_one():
+    layout, block = CoefLayout(COLUMNS, 2), random_block(MultinomialLoss(2), ROWS, COLUMNS)
     for by_probability in (False, True):
         parts = parts_of(layout, lambda coef, i, by=by_probability: HeldOutScoresQuestion(coef, False, ROWS, by))
         for part, reply, fold in zip(parts, answered(parts, block, []), HELD_OUT, strict=True):
