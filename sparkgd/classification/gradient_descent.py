@@ -11,6 +11,7 @@ from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, DataFrame
 
 from sparkgd.exceptions import IncompatibleError
+from sparkgd.kernels.predictions import LargestPrediction, Prediction, ThresholdPrediction
 from sparkgd.losses import LabelRange, Loss, LossSettings
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
@@ -135,6 +136,9 @@ class GradientDescentClassifier(
     def _label_range(self, loss: Loss) -> LabelRange:
         """Labels are classes, whatever a loss of the user's own could take."""
         return LabelRange(0.0, max(loss.num_outputs, 2) - 1.0, integer=True)
+
+    def _prediction(self, outputs: int) -> Prediction:
+        return LargestPrediction() if outputs > 1 else ThresholdPrediction(self.getOrDefault("threshold"))
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentClassifierModel:
         if loss.num_outputs > 1:

@@ -13,6 +13,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, Row
 
+from sparkgd.kernels.predictions import Prediction, ThresholdPrediction
 from sparkgd.losses import HingeLoss, Loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import BinaryModel, raw_prediction
@@ -106,6 +107,9 @@ class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasCla
 
     def _loss(self, classes: int) -> Loss:
         return HingeLoss()
+
+    def _prediction(self, outputs: int) -> Prediction:
+        return ThresholdPrediction(self.getOrDefault("threshold"))
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LinearSVCModel:
         return LinearSVCModel(weights, intercepts)

@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import IncompatibleError
+from sparkgd.kernels.predictions import LARGEST, LargestPrediction, Prediction, ThresholdPrediction
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
@@ -27,9 +28,6 @@ from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
-
-LARGEST = 1e300
-"""What stands for an infinite raw prediction in a softmax, where infinities have no difference."""
 
 
 class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams):
@@ -154,6 +152,11 @@ class LogisticRegression(
             reason = "the same offset for all classes changes no probability"
             raise IncompatibleError(f"offsetCol cannot be used with a multinomial family: {reason}")
         return MultinomialLoss(classes)
+
+    def _prediction(self, outputs: int) -> Prediction:
+        if outputs == 1:
+            return ThresholdPrediction.of_probability(self.getThreshold())
+        return LargestPrediction(tuple(self.getOrDefault("thresholds")) if self.isSet(self.thresholds) else None)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LogisticRegressionModel:
         if loss.num_outputs > 1:

@@ -50,6 +50,10 @@ class Block:
         """The same in row chunks that still fit when their features are made dense."""
         return self._chunks(dense_chunk_rows(self.features.num_features))
 
+    def pieces(self, rows: int) -> Iterator[Block]:
+        """The same in pieces of so many rows at most."""
+        return self._chunks(rows)
+
     def _chunks(self, step: int) -> Iterator[Block]:
         for start, stop in row_ranges(self.features, step):
             yield Block(

@@ -96,9 +96,12 @@ class Sums:
         Sum of ``information * move`` over the partitions' local epochs, and of ``information``: how much a partition
         knows of each entry of the coef (see `sparkgd.questions.epochs`).
     rows : ndarray (p + 3, n)
-        The n rows of the dataset themselves, each a column of its own (see `sparkgd.questions.rows`).
+        The n rows of the dataset themselves, each a column of its own (see `sparkgd.questions.rows`), or what is known
+        of each (see `sparkgd.questions.held_out_scores`).
     groups : ndarray (g, p + 3)
         Sums of ``weight * [x, label, 1, offset]`` over groups of rows (see `sparkgd.questions.condense`).
+    totals : ndarray (m, t)
+        Sums of t quantities of a row and its prediction (see `sparkgd.questions.held_out_totals`).
     entries : Entries or None
         The entries of a coef that `BY_COEF` are about, all others being zero; None for all of them.
     """
@@ -116,6 +119,7 @@ class Sums:
     information: Array | None = None
     rows: Array | None = None
     groups: Array | None = None
+    totals: Array | None = None
     entries: Entries | None = None
 
     def __add__(self, other: Sums) -> Sums:

@@ -58,7 +58,7 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
         kind = _type(df, columns.validation, "validationIndicatorCol")
         if not isinstance(kind, BooleanType):
             raise _wrong_type("validationIndicatorCol", columns.validation, kind, "boolean")
-        selected.append(df[_quoted(columns.validation)].cast("double").alias("fold"))
+        selected.append(df[quoted(columns.validation)].cast("double").alias("fold"))
     if columns.fold is not None:
         selected.append(_number(df, columns.fold, "fold", "foldCol"))
     return df.select(*selected)
@@ -95,7 +95,7 @@ def features_column(df: DataFrame, features: str | tuple[str, ...]) -> Column:
     from pyspark.ml.functions import array_to_vector
 
     if isinstance(features, str) and isinstance(_type(df, features, "featuresCol"), VectorUDT):
-        return df[_quoted(features)]
+        return df[quoted(features)]
     return array_to_vector(_features(df, features)[0])
 
 
@@ -104,7 +104,7 @@ def _features(df: DataFrame, features: str | tuple[str, ...]) -> list[Column]:
         numbers = [_number(df, name, name, "featuresCols") for name in features]
         return [F.array(*numbers).alias("features")]
     kind = _type(df, features, "featuresCol")
-    column = df[_quoted(features)]
+    column = df[quoted(features)]
     if isinstance(kind, VectorUDT):
         return _vector_parts(column)
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
@@ -130,7 +130,7 @@ def _number(df: DataFrame, name: str, role: str, param: str) -> Column:
     kind = _type(df, name, param)
     if not isinstance(kind, NumericType | BooleanType):
         raise _wrong_type(param, name, kind, "a number")
-    return df[_quoted(name)].cast("double").alias(role)
+    return df[quoted(name)].cast("double").alias(role)
 
 
 def _type(df: DataFrame, name: str, param: str) -> DataType:
@@ -155,6 +155,6 @@ def is_plain(name: str) -> bool:
     return not any(mark in name for mark in ".`*")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Column names may contain dots, which Spark would read as struct fields."""
     return f"`{name.replace('`', '``')}`"

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from sparkgd.data.statistics import Statistics
 from sparkgd.engine.base import Packing
 from sparkgd.exceptions import InvalidParamError
+from sparkgd.kernels.predictions import Prediction
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.data_checks import check_label
@@ -101,6 +102,10 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
     def _label_range(self, loss: Loss) -> LabelRange:
         """The labels that can be trained on."""
         return loss.label_range
+
+    @abstractmethod
+    def _prediction(self, outputs: int) -> Prediction:
+        """How the model's prediction follows from so many raw predictions of a row."""
 
     @abstractmethod
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> ModelT:

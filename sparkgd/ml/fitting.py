@@ -32,7 +32,7 @@ def fit_together(dataset: DataFrame, estimators: Sequence[LinearEstimator[ModelT
     Those that need the same of the data share one ingest and the rounds.
     """
     found: dict[int, ModelT | SparkGDError] = {}
-    for members in grouped(estimators, found):
+    for members in grouped(dict(enumerate(estimators)), found):
         chosen = {number: estimators[number] for number in members}
         try:
             with packed(dataset, list(chosen.values())) as data:
@@ -42,10 +42,10 @@ def fit_together(dataset: DataFrame, estimators: Sequence[LinearEstimator[ModelT
     return [found[number] for number in range(len(estimators))]
 
 
-def grouped(estimators: Sequence[LinearEstimator[ModelT]], refused: dict[int, Any]) -> list[list[int]]:
-    """Positions of estimators that need the same of the data; what can be refused by now is added to ``refused``."""
+def grouped(estimators: Mapping[int, LinearEstimator[ModelT]], refused: dict[int, Any]) -> list[list[int]]:
+    """Numbers of estimators that need the same of the data; what can be refused by now is added to ``refused``."""
     groups: dict[tuple[InputColumns, Packing, str], list[int]] = {}
-    for number, estimator in enumerate(estimators):
+    for number, estimator in estimators.items():
         try:
             estimator._check()
         except SparkGDError as error:

@@ -87,7 +87,7 @@ class ModelFit(Generic[ModelT]):
         return size * min(size, HISTORY) if size > NEWTON_SIZE else size * size
 
     def model_of(self, outcome: Outcome) -> ModelT:
-        """The model.
+        """The model, with a warning if training ended early.
 
         Raises
         ------
@@ -101,6 +101,10 @@ class ModelFit(Generic[ModelT]):
             warn(f"{self.name} did not converge: {ending.reason}", ConvergenceWarning)
         if outcome.result.caveat:
             warn(f"{self.name}: {outcome.result.caveat}", ConvergenceWarning)
+        return self.built(outcome)
+
+    def built(self, outcome: Outcome) -> ModelT:
+        """The model, however training ended."""
         layout, summary = outcome.result.problem.layout, TrainingSummary(outcome, self.data)
         weights, intercepts = layout.weights(outcome.coef), layout.intercepts(outcome.coef)
         return self.estimator._fitted(weights, intercepts, self.settings.loss, summary)

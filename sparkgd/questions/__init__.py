@@ -7,6 +7,8 @@ from sparkgd.questions.condense import CondenseQuestion
 from sparkgd.questions.epochs import EpochQuestion
 from sparkgd.questions.gradient import GradientQuestion, Sample
 from sparkgd.questions.gram import GramQuestion
+from sparkgd.questions.held_out_scores import HeldOutScoresQuestion
+from sparkgd.questions.held_out_totals import HeldOutTotalsQuestion
 from sparkgd.questions.hessian import HessianQuestion
 from sparkgd.questions.product import ProductQuestion
 from sparkgd.questions.rows import RowsQuestion
@@ -22,6 +24,8 @@ __all__ = [
     "EpochQuestion",
     "GradientQuestion",
     "GramQuestion",
+    "HeldOutScoresQuestion",
+    "HeldOutTotalsQuestion",
     "HessianQuestion",
     "LossAloneQuestion",
     "ProductQuestion",

@@ -14,6 +14,7 @@ from pyspark.ml.regression import GeneralizedLinearRegressionModel as MLlibModel
 from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
+from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPrediction
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
@@ -182,6 +183,10 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         """Mean working weight of a row at the end of a fit."""
         question = WorkingWeightQuestion(chosen.information, fitted.solved.coef)
         return Inquiry("working weights", Asked(fitted.problem, question, rows.rows))
+
+    def _prediction(self, outputs: int) -> Prediction:
+        chosen = family_and_link(self)
+        return RawPrediction() if chosen.is_least_squares else MeanPrediction(chosen.link.inverse, *chosen.mean_range)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GeneralizedLinearRegressionModel:
         return GeneralizedLinearRegressionModel(weights, intercepts)

@@ -26,6 +26,9 @@ NAMED_LINKS = {
 
 POWERS = {"gaussian": 0.0, "poisson": 1.0, "gamma": 2.0}
 
+LEAST_MEAN, LARGEST_MEAN = 1e-16, float(np.finfo(np.float64).max)
+"""MLlib's."""
+
 
 @dataclass(frozen=True)
 class FamilyAndLink:
@@ -38,6 +41,13 @@ class FamilyAndLink:
         """Expected curvature of a row's half deviance in the raw prediction: its IRLS working weight."""
         slope = self.link.inverse_derivatives(raw_prediction)[0]
         return np.asarray(slope * slope / self.family.variance(self.link.inverse(raw_prediction)))
+
+    @property
+    def mean_range(self) -> tuple[float, float]:
+        """The means that MLlib's model predicts: where there are none beyond a limit, it stays off that limit."""
+        if isinstance(self.family, BinomialFamily):
+            return LEAST_MEAN, 1.0 - LEAST_MEAN
+        return (-LARGEST_MEAN if self.family == PowerFamily(0.0) else LEAST_MEAN), LARGEST_MEAN
 
     @property
     def is_least_squares(self) -> bool:

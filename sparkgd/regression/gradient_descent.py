@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import InvalidParamError
+from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPrediction
 from sparkgd.losses import Loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
@@ -89,6 +90,11 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
 
     def _loss(self, classes: int) -> Loss:
         return self._chosen_loss()
+
+    def _prediction(self, outputs: int) -> Prediction:
+        loss = self._chosen_loss()
+        is_raw = type(loss).inverse_link is Loss.inverse_link
+        return RawPrediction() if is_raw else MeanPrediction(loss.inverse_link)
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> GradientDescentRegressorModel:
         return GradientDescentRegressorModel(weights, intercepts)

@@ -12,6 +12,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.sql import DataFrame, Row
 
 from sparkgd.data.statistics import Statistics
+from sparkgd.kernels.predictions import Prediction, RawPrediction
 from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
@@ -135,6 +136,9 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     def _solver_settings(self) -> SolverSettings:
         settings = super()._solver_settings()
         return replace(settings, name="newton") if settings.name == "normal" else settings
+
+    def _prediction(self, outputs: int) -> Prediction:
+        return RawPrediction()
 
     def _create_model(self, weights: Array, intercepts: Array, loss: Loss) -> LinearRegressionModel:
         scale = float(intercepts[1]) if loss.num_scalars else 1.0

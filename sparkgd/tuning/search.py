@@ -1,0 +1,240 @@
+"""Folds x param maps of one estimator over the same packed rows: trained, judged, and the best one trained on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from pyspark.ml.base import Model
+from pyspark.ml.evaluation import Evaluator
+from pyspark.sql import DataFrame
+
+from sparkgd.exceptions import InvalidDataError, SparkGDError
+from sparkgd.ml.display.grid import GridLine
+from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.fitting import fits_of, grouped, packed
+from sparkgd.ml.model_fits import ModelFit, Training, following
+from sparkgd.ml.training_data import TrainingData
+from sparkgd.solvers.base import Status
+from sparkgd.training.constant_label import DecidedModel
+from sparkgd.training.fit import Fitted
+from sparkgd.training.loop import Outcome, succeeded
+from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.rounds import Asked
+from sparkgd.training.stage import Inquiry
+from sparkgd.tuning.metrics import Metric, metric_of
+from sparkgd.tuning.results import Trial, best_map, metrics_by_map, refused
+
+AnyEstimator: TypeAlias = LinearEstimator[Any]
+
+Judge: TypeAlias = Callable[[int, int, Model], float]
+"""The metric of a model by fold and map, where the packed rows cannot tell it."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A DataFrame with fold numbers.
+
+    Attributes
+    ----------
+    df : DataFrame
+    column : str
+        Of fold numbers.
+    numbers : sequence of int
+        The folds to leave out in turn.
+    are_given : bool
+        Whether the user numbered them.
+    """
+
+    df: DataFrame
+    column: str
+    numbers: Sequence[int]
+    are_given: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the plan of a model that is judged finds; no metric where the packed rows cannot tell it."""
+
+    fitted: Fitted
+    metric: float | None
+
+
+class Search:
+    """Trains and judges folds x maps.
+
+    Parameters
+    ----------
+    folds : Folds
+    estimators : mapping of int to LinearEstimator
+        One for each map, by the map's position.
+    maps : int
+        Number of all maps.
+    evaluator : Evaluator
+    judge : callable
+        Called with fold, map and model where the evaluator's metric is not to be had from the packed rows.
+    collect : bool
+        Whether to keep the models of the folds.
+    line : GridLine or None
+        Shows how far it is.
+    """
+
+    def __init__(
+        self,
+        folds: Folds,
+        estimators: Mapping[int, AnyEstimator],
+        maps: int,
+        evaluator: Evaluator,
+        judge: Judge,
+        collect: bool = False,
+        line: GridLine | None = None,
+    ) -> None:
+        self._folds, self._estimators, self._maps = folds, estimators, maps
+        self._evaluator, self._judge = evaluator, judge
+        self._collect, self._line = collect, line
+        self.trials: list[Trial] = []
+
+    def run(self, wants_best: bool) -> Model | None:
+        """Fill ``trials``; the best model of all rows, if it is wanted and there is one.
+
+        Maps that need other things of the data, such as other columns, are packed one group after the other.
+        """
+        best, chosen = None, None
+        errors: dict[int, SparkGDError] = {}
+        for members in grouped(self._estimators, errors):
+            try:
+                with self._packed(members) as data:
+                    search = _GroupSearch(self, members, data)
+                    search.run(errors)
+                    leader = self._best() if wants_best else None
+                    if leader is not None and leader in members and leader != chosen:
+                        best, chosen = search.model_of_all_rows(leader), leader
+            except SparkGDError as error:
+                if len(members) == len(self._estimators):
+                    raise
+                errors |= dict.fromkeys(members, error)
+        for number, error in errors.items():
+            known = {trial.fold for trial in self.trials if trial.map == number}
+            self.trials += [refused(fold, number, error) for fold in self._folds.numbers if fold not in known]
+        return best
+
+    def _packed(self, members: Sequence[int]) -> Any:
+        metrics = [metric_of(self._evaluator, self._estimators[number]) for number in members]
+        by_moments = all(metric is not None and not metric.needs_rows for metric in metrics)
+        chosen = [self._estimators[number] for number in members]
+        return packed(self._folds.df, chosen, fold=self._folds.column, moments_suffice=by_moments)
+
+    def _best(self) -> int | None:
+        metrics = metrics_by_map(self.trials, self._maps)
+        averages = [float(np.mean(values)) if values else np.nan for values in metrics]
+        return best_map(averages, self._evaluator.isLargerBetter())
+
+
+class _GroupSearch:
+    """The part of a search whose maps need the same of the data."""
+
+    def __init__(self, search: Search, members: Sequence[int], data: TrainingData) -> None:
+        self._search, self._data = search, data
+        self._folds, self._maps = search._folds, search._maps
+        self._estimators = {number: search._estimators[number] for number in members}
+        self._training = Training(search._line)
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        """Every fold needs rows, and rows to train on without it."""
+        missing = [fold for fold in self._folds.numbers if fold not in self._data.folds]
+        if missing:
+            others = "give every fold some rows" if self._folds.are_given else "use fewer folds, or more rows"
+            raise InvalidDataError(f"The validation data at fold {missing[0]} is empty; {others}")
+        if len(self._data.folds) == 1:
+            raise InvalidDataError(f"The training data at fold {self._folds.numbers[0]} is empty; give it other folds")
+
+    def run(self, errors: dict[int, SparkGDError]) -> None:
+        """Train and judge."""
+        whole = fits_of(self._estimators, self._data, errors)
+        if not whole:
+            return
+        self._whole = following(whole, self._training.leads(whole))
+        fits, refusals = self._fold_fits()
+        decided = {key: fit.decided() for key, fit in fits.items()}
+        open_fits = {key: fit for key, fit in fits.items() if decided[key] is None}
+        outcomes = self._training.outcomes(open_fits, {key: self._plan(fit) for key, fit in open_fits.items()})
+        self._search.trials += refusals
+        for key, fit in fits.items():
+            model = decided[key]
+            trial = self._trial(key, fit, outcomes[key]) if model is None else self._decided_trial(key, fit, model)
+            self._search.trials.append(trial)
+
+    def model_of_all_rows(self, number: int) -> Model:
+        """The model of a map, trained on all rows, from where its lead ended."""
+        fit = self._whole[number]
+        decided = fit.decided()
+        if decided is not None:
+            return fit.decided_model_of(decided)
+        outcome = self._training.outcomes({number: fit}, {number: fit.plan()})[number]
+        return fit.model_of(succeeded(outcome))
+
+    def _fold_fits(self) -> tuple[dict[int, ModelFit[Any]], list[Trial]]:
+        """The fits of all folds, by ``fold * maps + map``, and what the rows of a fold forbid."""
+        fits: dict[int, ModelFit[Any]] = {}
+        refusals: list[Trial] = []
+        for fold in self._folds.numbers:
+            for number, fit in self._whole.items():
+                try:
+                    data = self._data.without(fold)
+                    fits[fold * self._maps + number] = fit.estimator._fit_of(data, fit.settings.lead)
+                except SparkGDError as error:
+                    refusals.append(refused(fold, number, error))
+        return fits, refusals
+
+    def _plan(self, fit: ModelFit[Any]) -> Plan[Judged]:
+        """The plan that fits a model, and judges it where the packed rows can tell."""
+        metric = metric_of(self._search._evaluator, fit.estimator)
+        iterations, seconds = fit.settings.stopping.max_iterations, fit.settings.max_seconds
+        return Plan(lambda: _judged_stages(fit, metric), fit.name, iterations, seconds)
+
+    def _decided_trial(self, key: int, fit: ModelFit[Any], decided: DecidedModel) -> Trial:
+        """The trial of a fold without which the label is constant."""
+        fold, number = divmod(key, self._maps)
+        model = fit.decided_model_of(decided)
+        metric = self._search._judge(fold, number, model)
+        kept = model if self._search._collect else None
+        return Trial(fold, number, metric, model.summary.status, model.summary.statusReason, "none", model=kept)
+
+    def _trial(self, key: int, fit: ModelFit[Any], found: Outcome | SparkGDError) -> Trial:
+        fold, number = divmod(key, self._maps)
+        if isinstance(found, SparkGDError):
+            return refused(fold, number, found)
+        judged: Judged = found.result
+        outcome, ending = replace(found, result=judged.fitted), found.ending
+        metric, model = judged.metric, None
+        if ending.status is not Status.DIVERGED:
+            if metric is None or self._search._collect:
+                model = fit.built(outcome)
+            if metric is None:
+                metric = self._search._judge(fold, number, model)
+        return Trial(
+            fold,
+            number,
+            np.nan if metric is None else metric,
+            ending.status.value,
+            ending.reason,
+            judged.fitted.choice.name,
+            outcome.iterations,
+            len(outcome.seconds),
+            sum(outcome.seconds),
+            model if self._search._collect else None,
+        )
+
+
+def _judged_stages(fit: ModelFit[Any], metric: Metric | None) -> Stages[Judged]:
+    """Fit a model, then ask for its metric, which shares the rounds of models still under way."""
+    fitted = yield from fit.stages()
+    if metric is None or fitted.solved.status is Status.DIVERGED:
+        return Judged(fitted, None)
+    rows = fit.data.rows
+    question = metric.question(fitted.problem, fitted.solved.coef, rows)
+    reply = yield Inquiry("held-out metric", Asked(fitted.problem, question, rows.rows))
+    return Judged(fitted, metric.value(reply))

@@ -1,0 +1,194 @@
+"""What the validators return: pyspark's models, with a table of all trials."""
+
+from __future__ import annotations
+
+import os
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pyspark.ml import tuning
+from pyspark.ml.base import Model
+from pyspark.ml.param import Param, Params
+from pyspark.ml.util import DefaultParamsReader
+from pyspark.sql import SparkSession
+
+from sparkgd.tuning.results import plot_results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+RESULTS = "results"
+"""Directory of the table in a saved model."""
+
+
+class HasResults(Params):
+    """A table of all trials, and a plot of it."""
+
+    results: pd.DataFrame
+    """One row for each fold and map: the params of the map, metric, how training ended, rounds and seconds.
+
+    ``seconds`` are those of the rounds that a model took part in, which it shares with others.
+    """
+
+    def plot(self, param: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the mean metric over the folds against a param, with standard errors.
+
+        Parameters
+        ----------
+        param : str, optional
+            By default the numeric one with most values in the grid; the others tell lines apart.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'sparkgd[plot]'``.
+        ValueError
+            If the grid has no such param.
+        """
+        evaluator = self.getOrDefault("evaluator")
+        name = evaluator.getOrDefault("metricName") if evaluator.hasParam("metricName") else "metric"
+        return plot_results(self.results, name, evaluator.isLargerBetter(), param, ax)
+
+
+class CrossValidatorModel(HasResults, tuning.CrossValidatorModel):
+    """The model of the best param map, and what cross-validation found.
+
+    Attributes
+    ----------
+    bestModel : Model
+        Trained on all rows.
+    avgMetrics, stdMetrics : list of float
+        Mean and standard deviation over the folds, by map; nan where a model is missing.
+    subModels : list of list of Model, or None
+        By fold and map, where ``collectSubModels`` asked for them; None in place of a model that is missing.
+    results : pandas.DataFrame
+        One row for each fold and map.
+    """
+
+    def __init__(
+        self,
+        bestModel: Model,
+        avgMetrics: list[float] | None = None,
+        subModels: list[list[Any]] | None = None,
+        stdMetrics: list[float] | None = None,
+        results: pd.DataFrame | None = None,
+    ) -> None:
+        super().__init__(bestModel, avgMetrics, subModels, stdMetrics)
+        self.results = pd.DataFrame() if results is None else results
+
+    def copy(self, extra: dict[Param[Any], Any] | None = None) -> CrossValidatorModel:
+        """A copy with extra params, which its best model gets too."""
+        models = None if self.subModels is None else [[_copied(each) for each in fold] for fold in self.subModels]
+        best, averages, deviations = self.bestModel.copy(extra), list(self.avgMetrics), list(self.stdMetrics)
+        copied = CrossValidatorModel(best, averages, models, deviations, self.results.copy())
+        return self._copyValues(copied, extra=extra)
+
+    def write(self) -> _CrossValidatorModelWriter:
+        """Writer in pyspark's layout, and the table beside it."""
+        return _CrossValidatorModelWriter(self)
+
+    @classmethod
+    def read(cls) -> _CrossValidatorModelReader:
+        """Reader of what `write` saved."""
+        return _CrossValidatorModelReader(cls)
+
+
+class TrainValidationSplitModel(HasResults, tuning.TrainValidationSplitModel):
+    """The model of the best param map, and what its competition came to.
+
+    Attributes
+    ----------
+    bestModel : Model
+        Trained on all rows.
+    validationMetrics : list of float
+        By map; nan where the model is missing.
+    subModels : list of Model, or None
+        By map, where ``collectSubModels`` asked for them; None in place of a model that is missing.
+    results : pandas.DataFrame
+        One row for each map.
+    """
+
+    def __init__(
+        self,
+        bestModel: Model,
+        validationMetrics: list[float] | None = None,
+        subModels: list[Any] | None = None,
+        results: pd.DataFrame | None = None,
+    ) -> None:
+        super().__init__(bestModel, validationMetrics, subModels)
+        self.results = pd.DataFrame() if results is None else results
+
+    def copy(self, extra: dict[Param[Any], Any] | None = None) -> TrainValidationSplitModel:
+        """A copy with extra params, which its best model gets too."""
+        models = None if self.subModels is None else [_copied(each) for each in self.subModels]
+        metrics, results = list(self.validationMetrics), self.results.copy()
+        copied = TrainValidationSplitModel(self.bestModel.copy(extra), metrics, models, results)
+        return self._copyValues(copied, extra=extra)
+
+    def write(self) -> _TrainValidationSplitModelWriter:
+        """Writer in pyspark's layout, and the table beside it."""
+        return _TrainValidationSplitModelWriter(self)
+
+    @classmethod
+    def read(cls) -> _TrainValidationSplitModelReader:
+        """Reader of what `write` saved."""
+        return _TrainValidationSplitModelReader(cls)
+
+
+def _copied(model: Model | None) -> Model | None:
+    return None if model is None else model.copy()
+
+
+def _write_results(model: HasResults, spark: SparkSession, path: str) -> None:
+    table = model.results.to_json(orient="table", index=False, default_handler=str)
+    spark.createDataFrame([(table,)], "table string").coalesce(1).write.text(os.path.join(path, RESULTS))
+
+
+def _read_results(spark: SparkSession, path: str) -> pd.DataFrame:
+    table = spark.read.text(os.path.join(path, RESULTS), wholetext=True).first()
+    assert table is not None
+    return pd.read_json(StringIO(table[0]), orient="table")
+
+
+class _CrossValidatorModelWriter(tuning.CrossValidatorModelWriter):
+    def saveImpl(self, path: str) -> None:
+        super().saveImpl(path)
+        _write_results(self.instance, self.sparkSession, path)
+
+
+class _TrainValidationSplitModelWriter(tuning.TrainValidationSplitModelWriter):
+    def saveImpl(self, path: str) -> None:
+        super().saveImpl(path)
+        _write_results(self.instance, self.sparkSession, path)
+
+
+class _CrossValidatorModelReader(tuning.CrossValidatorModelReader):
+    def load(self, path: str) -> CrossValidatorModel:
+        stock, spark = super().load(path), self.sparkSession
+        models = None
+        if stock.subModels is not None:  # pyspark's reader puts the models of the last fold in all places
+            places = [[f"fold{i}/{j}" for j in range(len(fold))] for i, fold in enumerate(stock.subModels)]
+            models = [[_sub_model(spark, path, place) for place in fold] for fold in places]
+        results = _read_results(spark, path)
+        found = CrossValidatorModel(stock.bestModel, stock.avgMetrics, models, stock.stdMetrics, results)
+        return stock._copyValues(found)._resetUid(stock.uid)
+
+
+class _TrainValidationSplitModelReader(tuning.TrainValidationSplitModelReader):
+    def load(self, path: str) -> TrainValidationSplitModel:
+        stock = super().load(path)
+        results = _read_results(self.sparkSession, path)
+        found = TrainValidationSplitModel(stock.bestModel, stock.validationMetrics, stock.subModels, results)
+        return stock._copyValues(found)._resetUid(stock.uid)
+
+
+def _sub_model(spark: SparkSession, path: str, place: str) -> Model:
+    model: Model = DefaultParamsReader.loadParamsInstance(os.path.join(path, "subModels", place), spark)
+    return model
