@@ -108,7 +108,7 @@ def area_under_curve(name: str, scores: Scores, bins: int) -> float:
         return _trapezoids(np.concatenate([[0.0], false_rate, [1.0]]), np.concatenate([[0.0], recall, [1.0]]))
     if len(ends) == 0:
         return np.nan
-    precision = true / (true + false)
+    precision = np.divide(true, true + false, out=np.ones(len(ends)), where=true + false > 0.0)
     return _trapezoids(np.append(0.0, recall), np.append(precision[0], precision))
 
 

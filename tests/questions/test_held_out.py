@@ -130,12 +130,19 @@ def test_an_infinite_error_of_no_weight_counts_nothing():
     np.testing.assert_array_equal(totals, [1, 1, 1, 1, 0, 0, 1, 1, 1])
 
 
-def test_sums_of_totals_can_be_cut_and_joined():
-    block, question = random_block(SquaredLoss(), ROWS, COLUMNS), MEASURES["errors"][1](0)
-    parts = parts_of(LAYOUT, lambda coef, i: HeldOutTotalsQuestion(coef, True, question))
-    sums = parts[0].question.kernel_of(parts)(block)
-    for count in (2, 3, 20):
-        np.testing.assert_array_equal(joined(sums.cut(count)).totals, sums.totals)
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_sums_can_be_added_in_ranges(count):
+    block, measure = random_block(LogisticLoss(), ROWS, COLUMNS), MEASURES["confusion"][1](0)
+    for ask in (
+        lambda coef, i: HeldOutTotalsQuestion(coef, True, measure),
+        lambda coef, i: HeldOutScoresQuestion(coef, True, ROWS, False),
+    ):
+        parts = parts_of(LAYOUT, ask)
+        found = [parts[0].question.kernel_of(parts)(piece) for piece in split(block, [30, 130])]
+        whole = reduce(add, found).dense()
+        ranges = joined([reduce(add, same) for same in zip(*(sums.cut(count) for sums in found), strict=True)])
+        for name in ("totals", "rows"):
+            np.testing.assert_array_equal(getattr(ranges, name), getattr(whole, name))
 
 
 def test_a_block_without_folds_holds_nothing_out():
@@ -175,9 +182,8 @@ def test_of_two_outputs_the_score_is_that_of_class_one():
             np.testing.assert_allclose(reply.score, expected, rtol=1e-9)
 
 
-def auc(score: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """By ranks; unweighted."""
-    assert weight is None
+def auc(score: np.ndarray, label: np.ndarray) -> float:
+    """By ranks."""
     positives = label.sum()
     ranks = stats.rankdata(score)[label > 0.5].sum()
     return float((ranks - positives * (positives + 1) / 2) / positives / (len(label) - positives))
@@ -205,6 +211,19 @@ def _scored() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+def sampled(score: np.ndarray, label: np.ndarray, weight: np.ndarray, blocks: int, kept: int = 8000) -> Scores:
+    """The scores of rows in blocks of equal size, of which not all are kept."""
+    fold = np.zeros(len(score), dtype=np.uint8)
+    block = Block(DenseFeatures(score[:, None]), label.astype(float), weight, fold=fold)
+    models = HeldOutModels(CoefLayout(1, fit_intercept=False), np.ones((1, 1)), np.zeros(1, dtype=np.int16))
+    kernel = HeldOutScoresKernel(models, len(score), kept)
+    stops = [int(stop) for stop in np.linspace(0, len(score), blocks + 1)[1:-1]]
+    (few,) = kernel.scores_of(reduce(add, [kernel(part) for part in split(block, stops)], Sums()).dense())
+    assert len(few.score) <= kept
+    assert not few.is_whole
+    return few
+
+
 @pytest.mark.parametrize("case", _scored())
 @pytest.mark.parametrize("blocks", [1, 40])
 @pytest.mark.parametrize("is_sorted", [False, True])
@@ -213,20 +232,20 @@ def test_a_sample_of_scores_has_nearly_the_same_area(case, blocks, is_sorted):
     if is_sorted:  # so that a block knows nothing of the scores of the others
         order = np.argsort(score, kind="stable")
         score, label = score[order], label[order]
-    fold = np.zeros(ROWS_OF_MANY, dtype=np.uint8)
-    block = Block(DenseFeatures(score[:, None]), label.astype(float), np.ones(ROWS_OF_MANY), fold=fold)
-    models = HeldOutModels(CoefLayout(1, fit_intercept=False), np.ones((1, 1)), np.zeros(1, dtype=np.int16))
-    kept = 8000
-    kernel = HeldOutScoresKernel(models, ROWS_OF_MANY, kept)
-    stops = [int(stop) for stop in np.linspace(0, ROWS_OF_MANY, blocks + 1)[1:-1]]
-    (few,) = kernel.scores_of(reduce(add, [kernel(part) for part in split(block, stops)], Sums()).dense())
-    assert len(few.score) <= kept
-    assert not few.is_whole
+    few = sampled(score, label, np.ones(len(score)), blocks)
     assert few.positive.sum() == pytest.approx(label.sum())
-    assert area_under_curve("areaUnderROC", few, 1000) == pytest.approx(auc(score, label), abs=1e-3)
     whole = Scores(score, label.astype(float), 1.0 - label)
-    exact = area_under_curve("areaUnderPR", whole, 0)
-    assert area_under_curve("areaUnderPR", few, 0) == pytest.approx(exact, abs=2e-3)
+    assert area_under_curve("areaUnderROC", few, 1000) == pytest.approx(auc(score, label), abs=3e-4)
+    assert area_under_curve("areaUnderPR", few, 0) == pytest.approx(area_under_curve("areaUnderPR", whole, 0), abs=1e-3)
+
+
+@pytest.mark.parametrize("blocks", [1, 40])
+def test_a_sample_of_scores_is_drawn_by_weight(blocks):
+    score, label = _scored()["normal"]
+    weight = np.exp(score) * RNG.choice([0.0, 1.0, 5.0], len(score))
+    few, whole = sampled(score, label, weight, blocks), Scores(score, weight * label, weight * ~label)
+    for name in ("areaUnderROC", "areaUnderPR"):
+        assert area_under_curve(name, few, 0) == pytest.approx(area_under_curve(name, whole, 0), abs=1e-3)
 
 
 def test_the_area_is_that_by_ranks():

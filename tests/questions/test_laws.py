@@ -13,6 +13,8 @@ from sparkgd.kernels import Block, Sums
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.local_rows import LocalRows
+from sparkgd.kernels.measures import ConfusionMeasure
+from sparkgd.kernels.predictions import LargestPrediction
 from sparkgd.kernels.sums import BY_COEF
 from sparkgd.losses import HingeLoss, LogisticLoss, MultinomialLoss
 from sparkgd.losses.base import Loss
@@ -25,12 +27,16 @@ from sparkgd.questions import (
     EpochQuestion,
     GradientQuestion,
     GramQuestion,
+    HeldOutScoresQuestion,
+    HeldOutTotalsQuestion,
     HessianQuestion,
     ProductQuestion,
     RowsQuestion,
     WorkingWeightQuestion,
 )
 from sparkgd.questions.base import KernelQuestion
+from sparkgd.questions.held_out_scores import Scores
+from sparkgd.questions.held_out_totals import Totals
 from sparkgd.solvers.sampling import UniformRows
 from sparkgd.training.rounds import Asked, run_round
 from tests.kernels.test_wide import WIDTH, wide_block
@@ -67,6 +73,8 @@ def asked_of(loss: Loss) -> list[KernelQuestion]:
         GramQuestion(np.zeros(WIDTH), np.ones(WIDTH)),
         RowsQuestion(ROWS, WIDTH),
         RowsQuestion(ROWS, WIDTH, step=4),
+        HeldOutScoresQuestion(points[0], True, ROWS, True),
+        HeldOutTotalsQuestion(points[0], False, ConfusionMeasure(LargestPrediction(), max(loss.num_outputs, 2))),
     ]
     return several if loss.num_outputs > 1 else [*several, WorkingWeightQuestion(logistic_information, points[0])]
 
@@ -115,7 +123,7 @@ def test_what_a_kernel_returns_is_within_its_promise(loss, number, kind, held_ou
         sums = kernel(block)
         share = 1.0 if sums.entries is None or sums.rows is not None else len(sums.entries.numbers) / sums.entries.size
         assert count(sums, by_coef) <= promised.by_coef * share
-        assert count(sums, ("hessian", "groups")) <= promised.whole
+        assert count(sums, ("hessian", "groups", "totals")) <= promised.whole
         assert count(sums, SHORT) <= 4 * 3 + 2 * 3
         dealt += count(sums, ("rows",))
     assert dealt <= promised.dealt
@@ -149,6 +157,10 @@ def numbers_of(reply: object) -> list[np.ndarray]:
     """All arrays of a reply of whatever kind."""
     if isinstance(reply, Block):
         return [reply.features.dense(), reply.label, reply.weight]
+    if isinstance(reply, Scores):
+        return [reply.score, reply.positive, reply.negative]
+    if isinstance(reply, Totals):
+        return [reply.values]
     if not hasattr(reply, "values"):
         return [np.asarray(reply)]
     certificate = [] if reply.certificate is None else list(vars(reply.certificate).values())

@@ -28,6 +28,7 @@ from sparkgd.ml.columns import select_input
 from sparkgd.penalties import NoPenalty
 from sparkgd.problems.coordinates import Diagonal
 from sparkgd.problems.problem import Problem
+from sparkgd.questions import held_out_scores
 from sparkgd.reductions.moments import Moments
 from sparkgd.regression import GeneralizedLinearRegression, GradientDescentRegressor, LinearRegression
 from sparkgd.training.fit import TrainingSet
@@ -99,10 +100,10 @@ class Split:
         return metric.value(reply)
 
 
-def packed(estimator: Any, df: DataFrame) -> TrainingSet:
+def packed(estimator: Any, df: DataFrame, execution: str = "auto") -> TrainingSet:
     """All rows, packed with their folds."""
     columns = replace(estimator._columns(), validation="fold")
-    engine = packed_rows(select_input(df, columns), Packing(), "test")
+    engine = packed_rows(select_input(df, columns), Packing(execution=execution), "test")
     statistics = merge([part for group, part in engine.statistics().items() if group.fold == 0])
     return TrainingSet(engine, engine.count, statistics)
 
@@ -261,6 +262,20 @@ def test_areas_are_those_of_the_evaluator(df, estimator):
 @pytest.mark.parametrize("bins", [5, 20, 60])
 def test_areas_of_some_thresholds_differ_little(df, bins):
     assert_same([Split(LogisticRegression(), df)], area_evaluators(numBins=bins), abs=2e-2 if bins == 5 else 1e-2)
+
+
+def test_executors_answer_as_the_driver_does(df, monkeypatch):
+    split, evaluators = Split(LogisticRegression(), df), area_evaluators() + class_evaluators("label")
+    there = packed(split.estimator, df, "cluster")
+    assert there.rows.execution == "cluster"
+    for most in (ROWS, ROWS // 2):
+        monkeypatch.setattr(held_out_scores, "LEAST_ROWS", most)
+        monkeypatch.setattr(held_out_scores, "MOST_NUMBERS", 0)
+        answers = run_round([split.asked(evaluator, there) for evaluator in evaluators])
+        for evaluator, answer in zip(evaluators, answers, strict=True):
+            close = 1e-12 if most == ROWS or evaluator.getMetricName() not in AREAS else 0.02
+            assert split.value(evaluator, answer.reply) == pytest.approx(split.expected(evaluator), abs=close)
+    there.rows.release()
 
 
 @pytest.mark.parametrize("rows", ["binary = 1", "binary = 0", "false", "weight = 0"])
