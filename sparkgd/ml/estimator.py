@@ -237,6 +237,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             ),
             start=self._starting_point(data, loss),
             held_out=data.held_out,
+            chooses_by_held_out=data.columns.validation is not None,
             name=type(self).__name__,
             max_seconds=value_or_none(self, "maxSeconds") or np.inf,
         )

@@ -126,6 +126,7 @@ def outlined(settings: FitSettings, data: TrainingSet) -> Stages[Outline]:
         start,
         data.rows,
         is_final=True,
+        chooses_by_held_out=settings.chooses_by_held_out,
         shares=settings.solver.name == "auto",  # steps that a user names have the same bits in any company
     )
     if settings.start is None and settings.lead is None and not is_feasible(final, statistics):

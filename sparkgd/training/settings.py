@@ -38,6 +38,8 @@ class FitSettings:
         Weights and intercepts to start from; intercepts that are not given are the null model's.
     held_out : int
         Fold to leave out, -1 for none.
+    chooses_by_held_out : bool
+        Whether the model is made of the point that is best on the fold; else that only judges the last one.
     name : str
         Of the fit, for job descriptions and messages.
     intercept_penalty : Penalty
@@ -56,6 +58,7 @@ class FitSettings:
     stopping: Stopping
     start: tuple[Array, Array | None] | None = None
     held_out: int = -1
+    chooses_by_held_out: bool = True
     name: str = "fit"
     intercept_penalty: Penalty = NoPenalty()
     max_seconds: float = np.inf

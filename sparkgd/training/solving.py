@@ -52,6 +52,8 @@ class Solving:
         Where to start instead of ``start_coef``.
     is_final : bool
         Whether the model is made of what this stage finds: its point is evaluated even if the fit is to end at once.
+    chooses_by_held_out : bool
+        Whether the model is made of the point with the least loss on held-out rows.
     shares : bool
         Whether its questions may be answered together with those of other models, which changes the last bits.
     """
@@ -64,6 +66,7 @@ class Solving:
     rows: Rows
     resumed: Resumption | None = None
     is_final: bool = False
+    chooses_by_held_out: bool = True
     shares: bool = True
 
     @property
@@ -196,4 +199,4 @@ class Solving:
     def _least_held_out(self, state: Solved) -> float | None:
         """Least loss of the held-out rows so far, where it decides which point the model is made of."""
         known = [loss for loss in state.held_out_losses if not np.isnan(loss)]
-        return min(known) if known and self.is_final else None
+        return min(known) if known and self.is_final and self.chooses_by_held_out else None

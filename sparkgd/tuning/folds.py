@@ -10,6 +10,7 @@ import pandas as pd
 from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.ml.columns import quoted
@@ -80,7 +81,7 @@ def stratified_folds(df: DataFrame, name: str, label: str, shares: tuple[float, 
     InvalidDataError
         If there is no such column.
     """
-    deal = F.pandas_udf(_dealer(shares, seed), "int")  # type: ignore[call-overload]
+    deal = pandas_udf(_dealer(shares, seed), "int")  # type: ignore[call-overload]
     return df.withColumn(name, deal(_column(df, "labelCol", label).cast("double")))
 
 

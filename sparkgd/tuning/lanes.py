@@ -64,7 +64,8 @@ def lanes_of(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> list[Lane] 
         if not stages or not _can_share(stages[-1]) or not all(map(_is_stage, stages)):
             return None
         key = _head_params(params, stages[-1].uid)
-        groups.setdefault(key, (stages[:-1], {}))[1][number] = stages[-1]
+        last: Any = stages[-1]
+        groups.setdefault(key, (stages[:-1], {}))[1][number] = last
     return [Lane(head, estimators, is_pipeline) for head, estimators in groups.values()]
 
 

@@ -139,9 +139,8 @@ def plot_results(
         ax.set_xscale("log")
     ax.set(xlabel=axis, ylabel=metric)
     folds = table["fold"].nunique()
-    ax.set_title(
-        f"{metric}: mean of {folds} folds and standard error" if folds > 1 else metric, loc="left", fontsize=11
-    )
+    title = f"{metric}: mean of {folds} folds and standard error" if folds > 1 else metric
+    ax.set_title(title, loc="left", fontsize=11)
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=9)

@@ -113,11 +113,11 @@ class Search:
                         best, chosen = search.model_of_all_rows(leader), leader
             except SparkGDError as error:
                 if len(members) == len(self._estimators):
-                    raise
+                    raise  # the data are to blame, and nothing is lost
                 errors |= dict.fromkeys(members, error)
-        for number, error in errors.items():
+        for number, reason in errors.items():
             known = {trial.fold for trial in self.trials if trial.map == number}
-            self.trials += [refused(fold, number, error) for fold in self._folds.numbers if fold not in known]
+            self.trials += [refused(fold, number, reason) for fold in self._folds.numbers if fold not in known]
         return best
 
     def _packed(self, members: Sequence[int]) -> Any:
@@ -172,9 +172,11 @@ class _GroupSearch:
         fit = self._whole[number]
         decided = fit.decided()
         if decided is not None:
-            return fit.decided_model_of(decided)
+            known: Model = fit.decided_model_of(decided)
+            return known
         outcome = self._training.outcomes({number: fit}, {number: fit.plan()})[number]
-        return fit.model_of(succeeded(outcome))
+        trained: Model = fit.model_of(succeeded(outcome))
+        return trained
 
     def _fold_fits(self) -> tuple[dict[int, ModelFit[Any]], list[Trial]]:
         """The fits of all folds, by ``fold * maps + map``, and what the rows of a fold forbid."""
@@ -210,15 +212,15 @@ class _GroupSearch:
         judged: Judged = found.result
         outcome, ending = replace(found, result=judged.fitted), found.ending
         metric, model = judged.metric, None
-        if ending.status is not Status.DIVERGED:
-            if metric is None or self._search._collect:
-                model = fit.built(outcome)
-            if metric is None:
-                metric = self._search._judge(fold, number, model)
+        if ending.status is Status.DIVERGED:
+            metric = np.nan
+        elif metric is None or self._search._collect:
+            model = fit.built(outcome)
+            metric = self._search._judge(fold, number, model) if metric is None else metric
         return Trial(
             fold,
             number,
-            np.nan if metric is None else metric,
+            metric,
             ending.status.value,
             ending.reason,
             judged.fitted.choice.name,

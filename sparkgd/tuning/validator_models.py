@@ -146,8 +146,8 @@ def _copied(model: Model | None) -> Model | None:
     return None if model is None else model.copy()
 
 
-def _write_results(model: HasResults, spark: SparkSession, path: str) -> None:
-    table = model.results.to_json(orient="table", index=False, default_handler=str)
+def _write_results(results: pd.DataFrame, spark: SparkSession, path: str) -> None:
+    table = results.to_json(orient="table", index=False, default_handler=str)
     spark.createDataFrame([(table,)], "table string").coalesce(1).write.text(os.path.join(path, RESULTS))
 
 
@@ -158,15 +158,19 @@ def _read_results(spark: SparkSession, path: str) -> pd.DataFrame:
 
 
 class _CrossValidatorModelWriter(tuning.CrossValidatorModelWriter):
+    instance: CrossValidatorModel
+
     def saveImpl(self, path: str) -> None:
         super().saveImpl(path)
-        _write_results(self.instance, self.sparkSession, path)
+        _write_results(self.instance.results, self.sparkSession, path)
 
 
 class _TrainValidationSplitModelWriter(tuning.TrainValidationSplitModelWriter):
+    instance: TrainValidationSplitModel
+
     def saveImpl(self, path: str) -> None:
         super().saveImpl(path)
-        _write_results(self.instance, self.sparkSession, path)
+        _write_results(self.instance.results, self.sparkSession, path)
 
 
 class _CrossValidatorModelReader(tuning.CrossValidatorModelReader):

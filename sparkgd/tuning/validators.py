@@ -78,7 +78,7 @@ class SharedValidator(HasStratify):
         _warn_of(trials, type(self).__name__)
         model = estimator.fit(dataset, maps[chosen]) if best is None else best
         found = self._model(model, trials, table_of(trials, maps))
-        return self._copyValues(found)  # type: ignore[attr-defined]
+        return self._copyValues(found)
 
     @abstractmethod
     def _folds(self, dataset: DataFrame) -> Folds:
@@ -280,7 +280,7 @@ class CrossValidator(SharedValidator, StockCrossValidator):
         return StockCrossValidatorWriter(self)
 
     @classmethod
-    def read(cls) -> ValidatorReader:
+    def read(cls) -> Any:
         """Reader of what `write` saved."""
         return ValidatorReader(cls)
 
@@ -330,7 +330,7 @@ class TrainValidationSplit(SharedValidator, StockTrainValidationSplit):
         return StockTrainValidationSplitWriter(self)
 
     @classmethod
-    def read(cls) -> ValidatorReader:
+    def read(cls) -> Any:
         """Reader of what `write` saved."""
         return ValidatorReader(cls)
 
