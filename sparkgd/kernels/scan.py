@@ -60,6 +60,12 @@ class Scan(ABC):
         self.weight = np.zeros(self.count)
         self.held_out_value = np.zeros(self.count)
         self.held_out_weight = np.zeros(self.count)
+        if self.held_out is not None:
+            folds = np.unique(self.held_out[self.held_out >= 0])
+            # Which rows serve which point: those of the first fold, of the second, ..., of none of them.
+            self._serves = np.concatenate([folds[:, None] != self.held_out, np.ones((1, self.count), dtype=bool)])
+            self._group_of = np.full(256, len(folds))
+            self._group_of[folds] = np.arange(len(folds))
 
     def raw_prediction(self, chunk: Block) -> Array:
         raw = chunk.features.dot(self.weights)
@@ -67,13 +73,28 @@ class Scan(ABC):
         add_offset(raw, chunk, self.layout)
         return raw
 
-    def row_weights(self, chunk: Block, value: Array) -> Array:
-        """Weights of shape (rows, m) for training; adds the held-out sums on the way."""
+    def weigh(self, chunk: Block, value: Array) -> Array:
+        """Add the sums of losses (rows, m) and weights; the rows' weights for training, (rows, m) or (rows, 1)."""
         weight = chunk.weight[:, None]
         if self.held_out is None or chunk.fold is None:
+            self.value += loss_sums(weight, value)
+            self.weight += weight.sum(axis=0)
             return weight
-        held = chunk.fold[:, None] == self.held_out
-        aside = np.where(held, weight, 0.0)
-        self.held_out_value += loss_sums(aside, value)
-        self.held_out_weight += aside.sum(axis=0)
-        return np.where(held, 0.0, weight)
+        # Sums of each fold, of which every point adds up those that serve it: nothing is subtracted or masked.
+        group, groups = self._group_of[chunk.fold], len(self._serves)
+        sums, weights = _sums_by_group(chunk.weight, group, groups, value)
+        self.value += np.where(self._serves, sums, 0.0).sum(axis=0)
+        self.weight += np.where(self._serves, weights, 0.0).sum(axis=0)
+        self.held_out_value += np.where(self._serves, 0.0, sums).sum(axis=0)
+        self.held_out_weight += np.where(self._serves, 0.0, weights).sum(axis=0)
+        return np.asarray(weight * self._serves[group])
+
+
+def _sums_by_group(weight: Array, group: npt.NDArray[np.intp], groups: int, value: Array) -> tuple[Array, Array]:
+    """Sums (g, m) of ``weight * value`` over the rows of each group, and of the weights (g, 1)."""
+    members = np.zeros((groups, len(weight)))
+    members[group, np.arange(len(weight))] = weight
+    sums = members @ value
+    if not np.isfinite(sums).all():  # a loss that is infinite may not reach other groups, times 0
+        sums = np.array([loss_sums(row[:, None], value) for row in members])
+    return sums, members.sum(axis=1, keepdims=True)

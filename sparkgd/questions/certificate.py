@@ -130,9 +130,7 @@ class _DualScan(Scan):
         label = chunk.label[:, None]
         value, _ = self.loss.value_and_derivative(label, raw)
         _, dual = self.smoothed.value_and_derivative(label, raw)
-        weight = np.broadcast_to(self.row_weights(chunk, value), value.shape)
-        self.value += np.einsum("rm,rm->m", weight, value)
-        self.weight += weight.sum(axis=0)
+        weight = np.broadcast_to(self.weigh(chunk, value), value.shape)
         weights = np.stack([np.where(dual > 0.0, weight, 0.0), np.where(dual < 0.0, weight, 0.0)], axis=2)
         self.height += np.einsum("rms,rm->ms", weights, dual * raw - self.loss.conjugate(label, dual))
         weighted_dual = weights * dual[:, :, None]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.layout import CoefLayout
-from sparkgd.kernels.scan import Scan, loss_sums
+from sparkgd.kernels.scan import Scan
 from sparkgd.losses.base import Loss
 from sparkgd.questions.base import PointsQuestion, Reply
 
@@ -151,9 +151,7 @@ class _OneOutput(GradientScan):
     def add(self, chunk: Block) -> Array:
         raw = self.raw_prediction(chunk)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
-        weight = self.row_weights(chunk, value)
-        self.value += loss_sums(weight, value)
-        self.weight += weight.sum(axis=0)
+        weight = self.weigh(chunk, value)
         derivative = derivative * weight
         self.weights_gradient += chunk.features.transpose_dot(derivative)
         self.intercepts_gradient += derivative.sum(axis=0)
@@ -166,9 +164,7 @@ class _ManyOutputs(GradientScan):
     def add(self, chunk: Block) -> Array:
         raw = self.raw_prediction(chunk).reshape(chunk.rows, self.count, self.layout.num_outputs)
         value, derivative = self.loss.value_and_derivative(chunk.label[:, None], raw)
-        weight = self.row_weights(chunk, value)
-        self.value += loss_sums(weight, value)
-        self.weight += weight.sum(axis=0)
+        weight = self.weigh(chunk, value)
         flat = (derivative * weight[:, :, None]).reshape(chunk.rows, -1)
         self.weights_gradient += chunk.features.transpose_dot(flat)
         self.intercepts_gradient += flat.sum(axis=0)
