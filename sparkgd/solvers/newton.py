@@ -21,6 +21,9 @@ RETRY_LADDER = 2.0 ** -np.arange(1, 9)
 KEEPING = 0.6
 """Ratio of successive residuals up to which the next round does without a new Hessian, for a smooth loss."""
 
+KEEPING_IN_COMPANY = 0.9
+"""The same where gradients of many models are one product, and a Hessian is as long a scan for each."""
+
 WHOLE = 1.001
 """Ratio of the residuals of all entries and of those that may move up to which the model stands for the objective."""
 

@@ -21,7 +21,7 @@ from sparkgd.solvers.lbfgs import Lbfgs
 from sparkgd.solvers.local_sgd import LocalSgd
 from sparkgd.solvers.local_svrg import LocalSvrg
 from sparkgd.solvers.nesterov import Nesterov
-from sparkgd.solvers.newton import KEEPING, Newton
+from sparkgd.solvers.newton import KEEPING, KEEPING_IN_COMPANY, Newton
 from sparkgd.solvers.newton_cg import NewtonCg
 from sparkgd.solvers.schedules import SCHEDULES, Schedule
 from sparkgd.solvers.settings import Scaling, SolverContext, SolverSettings
@@ -158,7 +158,9 @@ def _nesterov(context: SolverContext) -> Solver[Any]:
 
 def _newton(context: SolverContext) -> Solver[Any]:
     # A loss that is smoothed over a width has a curvature that changes too abruptly to be kept.
-    keeping = KEEPING if context.smoothing_width is None else -1.0
+    keeping = -1.0
+    if context.smoothing_width is None:
+        keeping = KEEPING_IN_COMPANY if context.shares_gradients else KEEPING
     is_cheap = context.rows * context.coefs**2 <= CHEAP_HESSIAN
     is_rough = context.sampled_rows < SURE_ROWS * context.coefs
     return Newton(

@@ -84,6 +84,8 @@ class SolverContext:
         A model of the Hessian, if one is known.
     sampled_rows : int
         Rows of which a restart knows the Hessian.
+    shares_gradients : bool
+        Whether other models ask for gradients in the same rounds, which makes a Hessian of one's own dear.
     """
 
     settings: SolverSettings
@@ -102,3 +104,4 @@ class SolverContext:
     can_be_curved: bool = False
     metric: Metric | None = None
     sampled_rows: int = 0
+    shares_gradients: bool = False

@@ -154,6 +154,7 @@ def following(outline: Outline, lead: Lead) -> Outline:
     last, final = lead.solved.objectives[-1], outline.final
     # A sample may have been learned by heart. All rows cannot mislead: what a fold leaves out is a part of them.
     limit = np.inf if lead.is_of_all else last + final.solver.restart_excess * abs(last)
-    solver = build_solver(lead.choice.name, replace(outline.context, sampled_rows=lead.sampled_rows))
+    context = replace(outline.context, sampled_rows=lead.sampled_rows, shares_gradients=True)
+    solver = build_solver(lead.choice.name, context)
     final = replace(final, solver=solver, resumed=Resumption(lead.solved.solver, limit))
     return replace(outline, final=final, origin=f"a lead on {lead.sampled_rows} rows")
