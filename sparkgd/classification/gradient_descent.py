@@ -10,8 +10,8 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, DataFrame
 
-from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LabelRange, Loss, LossSettings
+from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight

@@ -14,13 +14,13 @@ from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import IncompatibleError
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
+from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
-from sparkgd.ml.params.rules import Rule, one_of
+from sparkgd.ml.params.rules import Rule, one_of_in_any_case
 from sparkgd.ml.params.shared import ScoringParams, param, value_or_none, with_accessors
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
@@ -137,9 +137,23 @@ class LogisticRegression(
     def _rules(self) -> dict[str, Rule]:
         return {
             **super()._rules(),
-            "family": one_of("auto", "binomial", "multinomial"),
+            "family": one_of_in_any_case("auto", "binomial", "multinomial"),
             "thresholds": THRESHOLDS_RULE,
         }
+
+    def _check_given(self) -> None:
+        self._check_contradiction()
+
+    def checkParams(self) -> None:
+        """Check the value of every param, and that ``threshold`` and ``thresholds`` do not contradict each other.
+
+        Raises
+        ------
+        InvalidParamError
+            If a value is not allowed.
+        """
+        super().checkParams()
+        self._check_contradiction()
 
     def _num_classes(self, data: TrainingData) -> int:
         classes = data.num_classes(self.getOrDefault("labelCol"))
@@ -147,7 +161,7 @@ class LogisticRegression(
         return classes
 
     def _loss(self, classes: int) -> Loss:
-        family = self.getOrDefault("family")
+        family = self.getOrDefault("family").lower()
         if family == "binomial" or (family == "auto" and classes == 2):
             return LogisticLoss()
         if value_or_none(self, "offsetCol") is not None:

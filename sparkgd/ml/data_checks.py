@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from sparkgd.data.statistics import MAX_CLASSES, Statistics
 from sparkgd.engine.packed import PackedPartition
-from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelRange, LabelSummary
 from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.errors import InvalidDataError
 
 ADVICE = {
     "features": "impute or drop them before fit",

@@ -15,12 +15,13 @@ from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.engine.base import Packing
-from sparkgd.exceptions import ConvergenceWarning, DivergedError, InvalidParamError
+from sparkgd.exceptions import ConvergenceWarning, DivergedError
 from sparkgd.losses.base import LabelRange, Loss
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.constant_label import ConstantLabelSummary, warn_of_constant_label
 from sparkgd.ml.data_checks import check_label
 from sparkgd.ml.display.progress import ProgressLine
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.class_weights import class_weights_of
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
@@ -53,7 +54,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         super().__init__()
         self._set_training_defaults()
         self._set_own_defaults()
-        set_all(self, params)
+        self.setParams(**params)
 
     def _set_own_defaults(self) -> None:
         """Defaults of the params that only this estimator has."""
@@ -65,8 +66,15 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         ------
         TypeError
             If a name is not a param of this estimator, or a value has the wrong type.
+        InvalidParamError
+            If values contradict each other.
         """
-        return set_all(self, params)
+        set_all(self, params)
+        self._check_given()
+        return self
+
+    def _check_given(self) -> None:
+        """Refuse params that contradict each other, as soon as they are set by name."""
 
     def setCallbacks(self, callbacks: Sequence[Callback]) -> LinearEstimator[ModelT]:
         """Functions called with a `sparkgd.training.loop.Record` after every round; a true result stops the fit.

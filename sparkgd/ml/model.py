@@ -15,8 +15,8 @@ from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import IncompatibleError
 from sparkgd.ml.columns import temporary_name
+from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.params.shared import ScoringParams, matrix_of, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
 from sparkgd.ml.plain_names import score_with_plain_names

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param.shared import HasThreshold, HasThresholds
 
-from sparkgd.exceptions import InvalidParamError
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.rules import Rule
 
 Array = npt.NDArray[np.float64]
@@ -65,6 +65,16 @@ class ThresholdParams(HasThreshold, HasThresholds):
             threshold = self.getOrDefault(self.threshold)
             return [1.0 - threshold, threshold]
         return list(self.getOrDefault("thresholds"))
+
+    def _check_contradiction(self) -> None:
+        """Refuse a ``threshold`` beside ``thresholds`` that mean another one.
+
+        Raises
+        ------
+        InvalidParamError
+        """
+        if self.isSet(self.threshold) and self.isSet(self.thresholds):
+            self.getThreshold()
 
     def _check_thresholds(self, num_classes: int) -> None:
         """Refuse thresholds that do not fit the number of classes or contradict ``threshold``.

@@ -19,7 +19,7 @@ from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.penalty import label_unit
-from sparkgd.ml.params.rules import Rule, one_of
+from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
 from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
@@ -124,7 +124,7 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
         self._setDefault(regParam=0.0, maxIter=25, solver="irls")
 
     def _rules(self) -> dict[str, Rule]:
-        return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of(*NAMED_LINKS, "tweedie")}
+        return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of_in_any_case(*NAMED_LINKS, "tweedie")}
 
     def checkParams(self) -> None:
         """Check the value of every param, and that family and link fit together.

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param import Params
 
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link, power_link
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from pyspark.ml.linalg import Vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import Loss
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of

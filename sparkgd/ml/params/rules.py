@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pyspark.ml.param import Params
 
-from sparkgd.exceptions import InvalidParamError
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.solvers.schedules import SCHEDULES
 from sparkgd.solvers.updates import UPDATES
@@ -32,6 +32,11 @@ def between(low: float, high: float, open_low: bool = False, open_high: bool = F
 def one_of(*names: str) -> Rule:
     """Rule that a string is one of several."""
     return (lambda value: value in names), "one of " + ", ".join(repr(name) for name in names)
+
+
+def one_of_in_any_case(*names: str) -> Rule:
+    """Rule that a string is one of several in lower case, or in any case, as MLlib has it for some params."""
+    return (lambda value: value.lower() in names), one_of(*names)[1]
 
 
 RULES: dict[str, Rule] = {
