@@ -11,6 +11,7 @@ from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, DataFrame
 
 from sparkgd.losses import LabelRange, Loss, LossSettings
+from sparkgd.ml.data_checks import check_has_features
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
@@ -18,29 +19,24 @@ from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.loss import HasLoss, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams, centred
 from sparkgd.ml.params.rules import Rule
-from sparkgd.ml.params.shared import param, value_or_none, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.training_data import TrainingData
 
 Array = npt.NDArray[np.float64]
 
 
-class _ClassifierParams(HasLoss, HasRawPredictionCol):
+class _ClassifierParams(HasLoss, TrainingParams, HasRawPredictionCol, AnyPenaltyParams, HasClassWeight):
     """Params shared by the estimator and its model."""
 
     threshold = param("threshold", "margin above which the prediction is 1, with two classes", TypeConverters.toFloat)
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features",
-            predictionCol="prediction",
-            rawPredictionCol="rawPrediction",
-            threshold=0.0,
-            loss="logistic",
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", threshold=0.0, loss="logistic")
 
 
-@with_accessors
+@with_model_accessors
 class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
     """A fitted linear classifier.
 
@@ -75,9 +71,7 @@ class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
 
 
 @with_accessors
-class GradientDescentClassifier(
-    LinearEstimator[GradientDescentClassifierModel], _ClassifierParams, AnyPenaltyParams, HasClassWeight
-):
+class GradientDescentClassifier(_ClassifierParams, LinearEstimator[GradientDescentClassifierModel]):
     """A linear classifier that minimises any loss of class labels.
 
     Minimises
@@ -97,10 +91,6 @@ class GradientDescentClassifier(
     --------
     >>> model = GradientDescentClassifier(loss="squaredHinge", regParam=0.01).fit(df)  # doctest: +SKIP
     """
-
-    def _set_own_defaults(self) -> None:
-        _ClassifierParams._set_own_defaults(self)
-        self._set_penalty_defaults()
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (np.isfinite, "a finite number")}
@@ -122,7 +112,10 @@ class GradientDescentClassifier(
         return loss_of(self, LossSettings(num_classes=num_classes), for_classes=True, checked=checked)
 
     def _num_classes(self, data: TrainingData) -> int:
-        return data.num_classes(self.getOrDefault("labelCol"))
+        classes = data.num_classes(self.getOrDefault("labelCol"))
+        if self._loss(classes).num_outputs > 1:
+            check_has_features(data.rows.statistics, self._columns())
+        return classes
 
     def _loss(self, classes: int) -> Loss:
         loss = self._chosen_loss(classes)

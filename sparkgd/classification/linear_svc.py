@@ -19,13 +19,13 @@ from sparkgd.ml.model import BinaryModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import RidgeParams
 from sparkgd.ml.params.rules import Rule
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import java_model
 
 Array = npt.NDArray[np.float64]
 
 
-class _SVCParams(ScoringParams, HasRawPredictionCol):
+class _SVCParams(TrainingParams, HasRawPredictionCol, RidgeParams, HasClassWeight):
     """Params shared by the estimator and its model."""
 
     threshold = param(
@@ -33,23 +33,17 @@ class _SVCParams(ScoringParams, HasRawPredictionCol):
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features", predictionCol="prediction", rawPredictionCol="rawPrediction", threshold=0.0
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", threshold=0.0)
 
 
-@with_accessors
+@with_model_accessors
 class LinearSVCModel(_SVCParams, BinaryModel):
     """A fitted linear support vector machine.
 
     ``transform`` adds ``rawPrediction`` = [-m, m] and ``prediction`` = 1.0 where m > threshold, with m the margin
     ``x . coefficients + intercept + offset``.
     """
-
-    @property
-    def numClasses(self) -> int:
-        """Number of classes."""
-        return 2
 
     def predict(self, value: Vector) -> float:
         """Class of one row, without its offset."""
@@ -73,7 +67,7 @@ class LinearSVCModel(_SVCParams, BinaryModel):
 
 
 @with_accessors
-class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasClassWeight):
+class LinearSVC(_SVCParams, LinearEstimator[LinearSVCModel]):
     """Linear support vector machine for labels 0 and 1.
 
     Minimises, as MLlib means to do, ``(1/W) sum_i w_i max(0, 1 - (2 y_i - 1) m_i) + regParam/2 sum_j s_j^2 b_j^2`` with
@@ -96,10 +90,6 @@ class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasCla
     >>> model.summary.statusReason  # doctest: +SKIP
     'duality gap 1.2e-07 <= 3.5e-07'
     """
-
-    def _set_own_defaults(self) -> None:
-        _SVCParams._set_own_defaults(self)
-        self._set_penalty_defaults()
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (lambda value: not math.isnan(value), "a number, not NaN")}

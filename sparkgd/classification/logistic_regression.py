@@ -15,13 +15,14 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
+from sparkgd.ml.data_checks import check_has_features
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
 from sparkgd.ml.params.rules import Rule, one_of_in_any_case
-from sparkgd.ml.params.shared import ScoringParams, param, value_or_none, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
@@ -32,7 +33,9 @@ LARGEST = 1e300
 """What stands for an infinite raw prediction in a softmax, where infinities have no difference."""
 
 
-class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams):
+class _LogisticParams(
+    TrainingParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams, ElasticNetParams, HasBounds, HasClassWeight
+):
     """Params shared by the estimator and its model."""
 
     family = param(
@@ -42,17 +45,11 @@ class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, Thr
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features",
-            predictionCol="prediction",
-            rawPredictionCol="rawPrediction",
-            probabilityCol="probability",
-            threshold=0.5,
-            family="auto",
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", probabilityCol="probability", threshold=0.5, family="auto")
 
 
-@with_accessors
+@with_model_accessors
 class LogisticRegressionModel(_LogisticParams, ClassifierModel):
     """A fitted logistic regression.
 
@@ -102,9 +99,7 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel):
 
 
 @with_accessors
-class LogisticRegression(
-    LinearEstimator[LogisticRegressionModel], _LogisticParams, ElasticNetParams, HasBounds, HasClassWeight
-):
+class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionModel]):
     """Logistic regression for two or more classes, labelled 0, 1, ...
 
     Minimises, as MLlib does,
@@ -130,10 +125,6 @@ class LogisticRegression(
     'converged'
     """
 
-    def _set_own_defaults(self) -> None:
-        _LogisticParams._set_own_defaults(self)
-        self._set_penalty_defaults()
-
     def _rules(self) -> dict[str, Rule]:
         return {
             **super()._rules(),
@@ -158,6 +149,8 @@ class LogisticRegression(
     def _num_classes(self, data: TrainingData) -> int:
         classes = data.num_classes(self.getOrDefault("labelCol"))
         self._check_thresholds(classes)
+        if self._loss(classes).num_outputs > 1:
+            check_has_features(data.rows.statistics, self._columns())
         return classes
 
     def _loss(self, classes: int) -> Loss:

@@ -43,8 +43,20 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         raise InvalidDataError(
             f"column {names['features']!r} holds vectors of different lengths ({lengths}); all must have the same"
         )
-    if widths == {0}:
-        raise InvalidDataError(f"column {names['features']!r} holds vectors of length 0; there are no features")
+
+
+def check_has_features(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse vectors of length 0 for a model of several outputs: the JVM cannot score it.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    if not len(statistics.mean):
+        name = columns.role_names()["features"]
+        raise InvalidDataError(
+            f"column {name!r} holds vectors of length 0; there are no features, and a multinomial model needs some"
+        )
 
 
 def check_problems(statistics: Statistics, columns: InputColumns) -> None:

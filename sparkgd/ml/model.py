@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.base import Model
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector
+from pyspark.ml.linalg import DenseVector, Matrix, Vector
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame, Row
@@ -17,7 +17,8 @@ from pyspark.sql import functions as F
 
 from sparkgd.ml.columns import temporary_name
 from sparkgd.ml.errors import IncompatibleError
-from sparkgd.ml.params.shared import ScoringParams, matrix_of, value_or_none
+from sparkgd.ml.matrices import matrix_of
+from sparkgd.ml.params.shared import TrainingParams, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
 from sparkgd.ml.plain_names import score_with_plain_names
 from sparkgd.ml.scoring import configured, with_margin, with_vector
@@ -26,7 +27,7 @@ from sparkgd.ml.summary import HasSummary
 Array = npt.NDArray[np.float64]
 
 
-class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
+class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary):
     """A fitted linear model: raw predictions are ``x . weights[k] + intercepts[k] + offset`` for each output k.
 
     Parameters
@@ -37,12 +38,20 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
 
     def __init__(self, weights: Array | None = None, intercepts: Array | None = None) -> None:
         super().__init__()
+        self._set_training_defaults()
         self._set_own_defaults()
         self._weights = np.zeros((1, 0)) if weights is None else weights
         self._intercepts = np.zeros(1) if intercepts is None else intercepts
 
     def _set_own_defaults(self) -> None:
         """Defaults of the model's params."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: " + ", ".join(f"{name}={value}" for name, value in self._description().items())
+
+    def _description(self) -> dict[str, Any]:
+        """What ``repr`` says, by name."""
+        return {"uid": self.uid, "numFeatures": self.numFeatures}
 
     @property
     def coefficients(self) -> DenseVector:
@@ -86,6 +95,14 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
 
 class BinaryModel(LinearModel, HasRawPredictionCol):
     """A linear classifier for labels 0 and 1: ``rawPrediction`` is [-m, m] with m the margin."""
+
+    @property
+    def numClasses(self) -> int:
+        """Number of classes."""
+        return 2
+
+    def _description(self) -> dict[str, Any]:
+        return {"uid": self.uid, "numClasses": self.numClasses, "numFeatures": self.numFeatures}
 
     def predictRaw(self, value: Vector) -> DenseVector:
         """Raw prediction [-m, m] of one row, without its offset."""
@@ -157,8 +174,11 @@ class ClassifierModel(BinaryModel):
             raise IncompatibleError(f"a multinomial model has no {name}; use {instead}, which has a row for each class")
 
     @property
-    def coefficientMatrix(self) -> DenseMatrix:
-        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial."""
+    def coefficientMatrix(self) -> Matrix:
+        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial.
+
+        It is sparse where that takes less memory, as MLlib's is.
+        """
         return matrix_of(self._weights)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pyspark import SparkContext
 from pyspark.ml.common import _py2java
-from pyspark.ml.linalg import DenseMatrix, DenseVector
+from pyspark.ml.linalg import DenseVector, Matrix, Vector
 from pyspark.ml.param import Params
 from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame
@@ -29,7 +29,7 @@ def java_model(class_name: str, *arguments: Any) -> Any:
     constructor: Any = context._jvm
     for part in f"org.apache.spark.ml.{class_name}".split("."):
         constructor = getattr(constructor, part)
-    converted = [_py2java(context, a) if isinstance(a, DenseVector | DenseMatrix) else a for a in arguments]
+    converted = [_py2java(context, a) if isinstance(a, Vector | Matrix) else a for a in arguments]
     return constructor(*converted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,11 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.penalty import label_unit
 from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
-from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
+from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -55,7 +56,7 @@ SCORING_PARAMS = ("family", "link", "variancePower", "linkPower", "linkPredictio
 """Params that MLlib's model scores by."""
 
 
-class _GeneralizedParams(ScoringParams):
+class _GeneralizedParams(TrainingParams, HasRegParam):
     """Params shared by the estimator and its model."""
 
     family = param("family", "distribution: gaussian, binomial, poisson, gamma or tweedie", TypeConverters.toString)
@@ -74,16 +75,20 @@ class _GeneralizedParams(ScoringParams):
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(featuresCol="features", predictionCol="prediction", family="gaussian", variancePower=0.0)
+        self._setDefault(family="gaussian", variancePower=0.0, regParam=0.0, maxIter=25, solver="irls")
 
 
-@with_accessors
+@with_model_accessors
 class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
     """A fitted generalized linear regression.
 
     ``transform`` adds ``prediction``, the mean ``g^-1(x . coefficients + intercept + offset)`` for the link g, and the
     raw prediction itself where ``linkPredictionCol`` is set.
     """
+
+    def _description(self) -> dict[str, Any]:
+        family, link = self.getOrDefault("family"), link_name(self)
+        return {"uid": self.uid, "family": family, "link": link, "numFeatures": self.numFeatures}
 
     def predict(self, value: Vector) -> float:
         """Prediction of one row, without its offset."""
@@ -96,7 +101,7 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
 
 
 @with_accessors
-class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionModel], _GeneralizedParams, HasRegParam):
+class GeneralizedLinearRegression(_GeneralizedParams, LinearEstimator[GeneralizedLinearRegressionModel]):
     """Generalized linear regression: a family of distributions whose mean is a function of a linear prediction.
 
     Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum
@@ -118,10 +123,6 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
     --------
     >>> model = GeneralizedLinearRegression(family="poisson").fit(df)  # doctest: +SKIP
     """
-
-    def _set_own_defaults(self) -> None:
-        _GeneralizedParams._set_own_defaults(self)
-        self._setDefault(regParam=0.0, maxIter=25, solver="irls")
 
     def _rules(self) -> dict[str, Rule]:
         return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of_in_any_case(*NAMED_LINKS, "tweedie")}

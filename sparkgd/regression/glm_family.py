@@ -64,6 +64,15 @@ def family_and_link(instance: Params) -> FamilyAndLink:
     return FamilyAndLink(family, LINKS[link.lower()])
 
 
+def link_name(instance: Params) -> str:
+    """The link as MLlib calls it: a power of the mean by its number."""
+    given, family = value_or_none(instance, "link"), instance.getOrDefault("family").lower()
+    if family != "tweedie":
+        return given or NAMED_LINKS[family][0]
+    power = value_or_none(instance, "linkPower")
+    return f"{1.0 - instance.getOrDefault('variancePower') if power is None else power}"
+
+
 def _tweedie(instance: Params) -> FamilyAndLink:
     if value_or_none(instance, "link") is not None:
         raise InvalidParamError("link is not used with family='tweedie'; set linkPower instead")

@@ -14,24 +14,25 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams
-from sparkgd.ml.params.shared import with_accessors
+from sparkgd.ml.params.shared import TrainingParams, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import inverse_link
 
 Array = npt.NDArray[np.float64]
 
 
-class _RegressorParams(HasLoss, LossSettingsParams):
+class _RegressorParams(HasLoss, TrainingParams, LossSettingsParams, AnyPenaltyParams):
     """Params shared by the estimator and its model."""
 
     def _set_own_defaults(self) -> None:
+        self._set_penalty_defaults()
         self._set_loss_setting_defaults()
-        self._setDefault(featuresCol="features", predictionCol="prediction", loss="squared")
+        self._setDefault(loss="squared")
 
     def _chosen_loss(self, checked: bool = False) -> Loss:
         return loss_of(self, self._loss_settings(), for_classes=False, checked=checked)
 
 
-@with_accessors
+@with_model_accessors
 class GradientDescentRegressorModel(_RegressorParams, LinearModel):
     """A fitted linear regressor; ``prediction`` is the inverse link of ``x . coefficients + intercept + offset``."""
 
@@ -46,7 +47,7 @@ class GradientDescentRegressorModel(_RegressorParams, LinearModel):
 
 
 @with_accessors
-class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _RegressorParams, AnyPenaltyParams):
+class GradientDescentRegressor(_RegressorParams, LinearEstimator[GradientDescentRegressorModel]):
     """A linear regressor that minimises any loss of numeric labels.
 
     Minimises
@@ -67,10 +68,6 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
     --------
     >>> model = GradientDescentRegressor(loss="quantile", quantile=0.9).fit(df)  # doctest: +SKIP
     """
-
-    def _set_own_defaults(self) -> None:
-        _RegressorParams._set_own_defaults(self)
-        self._set_penalty_defaults()
 
     def checkParams(self) -> None:
         """Check the value of every param, and that the loss can be made.

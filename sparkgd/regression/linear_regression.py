@@ -17,7 +17,7 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty, label_unit
 from sparkgd.ml.params.rules import Rule, between, one_of
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -28,14 +28,20 @@ NORMAL_COLUMNS = 4096
 """Columns up to which MLlib's ``auto`` means its ``normal`` solver."""
 
 
-class _LinearParams(ScoringParams):
+class _LinearParams(TrainingParams, ElasticNetParams):
     """Params shared by the estimator and its model."""
 
+    loss = param("loss", "squaredError, or huber with a fitted scale", TypeConverters.toString)
+    epsilon = param(
+        "epsilon", "residual, in units of the scale, where huber turns linear (> 1)", TypeConverters.toFloat
+    )
+
     def _set_own_defaults(self) -> None:
-        self._setDefault(featuresCol="features", predictionCol="prediction")
+        self._set_penalty_defaults()
+        self._setDefault(loss="squaredError", epsilon=1.35)
 
 
-@with_accessors
+@with_model_accessors
 class LinearRegressionModel(_LinearParams, LinearModel):
     """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
 
@@ -64,7 +70,7 @@ class LinearRegressionModel(_LinearParams, LinearModel):
 
 
 @with_accessors
-class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, ElasticNetParams):
+class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel]):
     """Linear regression by least squares, or with a loss that large residuals disturb less.
 
     With ``loss="squaredError"`` it minimises, as MLlib does,
@@ -97,16 +103,6 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     >>> LinearRegression(regParam=0.1).fit(df).coefficients  # doctest: +SKIP
     DenseVector([0.5, -1.2])
     """
-
-    loss = param("loss", "squaredError, or huber with a fitted scale", TypeConverters.toString)
-    epsilon = param(
-        "epsilon", "residual, in units of the scale, where huber turns linear (> 1)", TypeConverters.toFloat
-    )
-
-    def _set_own_defaults(self) -> None:
-        _LinearParams._set_own_defaults(self)
-        self._set_penalty_defaults()
-        self._setDefault(loss="squaredError", epsilon=1.35)
 
     def _rules(self) -> dict[str, Rule]:
         return {

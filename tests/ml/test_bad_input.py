@@ -158,7 +158,7 @@ FOUND_BY_INGEST = {
         r"different lengths \(1, 2\)",
     ),
     "no features": (
-        Q(),
+        Q(family="multinomial"),
         lambda d: d.withColumn("features", F.array().cast("array<double>")),
         "length 0; there are no features",
     ),

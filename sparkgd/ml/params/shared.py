@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from pyspark.ml.linalg import DenseMatrix, Matrix, Vector
+from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
     HasAggregationDepth,
@@ -36,17 +36,42 @@ def param(name: str, doc: str, convert: Callable[[Any], Any]) -> Param[Any]:
     return Param(Params._dummy(), name, doc, typeConverter=convert)
 
 
+SCORING_PARAMS = (
+    "featuresCol", "featuresCols", "offsetCol", "predictionCol", "rawPredictionCol", "probabilityCol",
+    "linkPredictionCol", "threshold", "thresholds",
+)  # fmt: skip
+"""Params by which a fitted model scores: only these may be set on it, the others tell how it was fitted."""
+
+
 def with_accessors(cls: ClassT) -> ClassT:
     """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param."""
-    names = {
-        name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)
-    }  # fmt: skip
-    for name in sorted(names):
-        title = name[0].upper() + name[1:]
-        if not hasattr(cls, f"set{title}"):
-            setattr(cls, f"set{title}", _setter(name, f"set{title}"))
-        if not hasattr(cls, f"get{title}"):
-            setattr(cls, f"get{title}", _getter(name, f"get{title}"))
+    names = _declared(cls)
+    return _with_getters(_with_setters(cls, names), names)
+
+
+def with_model_accessors(cls: ClassT) -> ClassT:
+    """The same for a fitted model, which has the setters of `SCORING_PARAMS` alone."""
+    names = _declared(cls)
+    return _with_getters(_with_setters(cls, [name for name in names if name in SCORING_PARAMS]), names)
+
+
+def _declared(cls: type[Params]) -> list[str]:
+    return sorted({name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)})
+
+
+def _with_setters(cls: ClassT, names: list[str]) -> ClassT:
+    for name in names:
+        title = f"set{name[0].upper()}{name[1:]}"
+        if not hasattr(cls, title):
+            setattr(cls, title, _setter(name, title))
+    return cls
+
+
+def _with_getters(cls: ClassT, names: list[str]) -> ClassT:
+    for name in names:
+        title = f"get{name[0].upper()}{name[1:]}"
+        if not hasattr(cls, title):
+            setattr(cls, title, _getter(name, title))
     return cls
 
 
@@ -105,11 +130,6 @@ def to_rows(value: Any) -> list[list[float]]:
 def to_floats(value: Any) -> list[float]:
     """Intercepts given as a number, a vector, an array or a list."""
     return to_rows([value] if np.isscalar(value) else value)[0]
-
-
-def matrix_of(rows: np.ndarray) -> DenseMatrix:
-    """A pyspark matrix of a two-dimensional array."""
-    return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel().tolist(), isTransposed=True)
 
 
 class HasInput(HasFeaturesCol):
