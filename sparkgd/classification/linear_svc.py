@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, Row
 
 from sparkgd.losses import HingeLoss, Loss
+from sparkgd.ml import sql
 from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.model import BinaryModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import RidgeParams
@@ -38,7 +41,7 @@ class _SVCParams(TrainingParams, HasRawPredictionCol, RidgeParams, HasClassWeigh
 
 
 @with_model_accessors
-class LinearSVCModel(_SVCParams, BinaryModel):
+class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
     """A fitted linear support vector machine.
 
     ``transform`` adds ``rawPrediction`` = [-m, m] and ``prediction`` = 1.0 where m > threshold, with m the margin
@@ -57,6 +60,9 @@ class LinearSVCModel(_SVCParams, BinaryModel):
             "rawPredictionCol": raw_prediction(margin),
             "predictionCol": (margin > self.getOrDefault("threshold")).cast("double"),
         }
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": sql.above(margins[0], self.getOrDefault("threshold")), "margin": margins[0]}
 
     def _to_row(self) -> dict[str, Any]:
         return {"coefficients": Vectors.dense(self._weights[0]), "intercept": self.intercept}

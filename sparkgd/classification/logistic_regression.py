@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
+from sparkgd.ml import sql
 from sparkgd.ml.data_checks import check_has_features
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
@@ -50,7 +53,7 @@ class _LogisticParams(
 
 
 @with_model_accessors
-class LogisticRegressionModel(_LogisticParams, ClassifierModel):
+class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
     """A fitted logistic regression.
 
     Binomial: ``transform`` adds ``rawPrediction`` = [-m, m], ``probability`` = [1-p, p] and ``prediction`` = 1.0 where
@@ -92,6 +95,19 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel):
             "probabilityCol": array_to_vector(F.array(1.0 - probability, probability)),
             "predictionCol": (probability > self.getThreshold()).cast("double"),
         }
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        if not self._is_multinomial:
+            probability = sql.logistic(margins[0])
+            prediction = sql.above(probability, self.getThreshold())
+            return {"prediction": prediction, "margin": margins[0], "probability": probability}
+        probabilities, cuts = sql.softmax(margins), self._divisors()
+        scaled = margins
+        if cuts is not None:
+            scaled = [f"{p} / {sql.number(cut)}" for p, cut in zip(probabilities, cuts, strict=True)]
+        listed = {"margin": margins, "probability": probabilities}
+        arrays = {name: f"array({', '.join(values)})" for name, values in listed.items()}
+        return {"prediction": sql.largest(scaled), **arrays}
 
     def _to_row(self) -> dict[str, Any]:
         sizes = {"numClasses": self.numClasses, "numFeatures": self.numFeatures, "isMultinomial": self._is_multinomial}

@@ -135,7 +135,7 @@ def _type(df: DataFrame, name: str, param: str) -> DataType:
         if field.name == name:
             return field.dataType
     known = ", ".join(repr(column) for column in df.columns[:20])
-    raise InvalidDataError(f"{param}={name!r} does not exist: there is no such column; the DataFrame has {known}")
+    raise InvalidDataError(f"{param}={name!r} does not exist; the DataFrame has {known}")
 
 
 def _wrong_type(param: str, name: str, kind: DataType, allowed: str) -> InvalidDataError:

@@ -93,7 +93,12 @@ class ThresholdParams(HasThreshold, HasThresholds):
 
     def _largest(self, probability: Array) -> float:
         """The class of the largest probability, each divided by its threshold where there are any."""
+        divisors = self._divisors()
+        return float(np.argmax(probability if divisors is None else probability / divisors))
+
+    def _divisors(self) -> Array | None:
+        """What each class's probability is divided by; None without ``thresholds``."""
         if not self.isSet(self.thresholds):
-            return float(np.argmax(probability))
+            return None
         # A class whose threshold is 0 is predicted whenever it has any probability.
-        return float(np.argmax(probability / np.maximum(self.getOrDefault("thresholds"), np.finfo(float).tiny)))
+        return np.asarray(np.maximum(self.getOrDefault("thresholds"), np.finfo(float).tiny))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +18,14 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.model import LinearModel
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import label_unit
 from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
-from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name
+from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name, mean_in_sql
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -79,12 +79,14 @@ class _GeneralizedParams(TrainingParams, HasRegParam):
 
 
 @with_model_accessors
-class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
+class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
     """A fitted generalized linear regression.
 
     ``transform`` adds ``prediction``, the mean ``g^-1(x . coefficients + intercept + offset)`` for the link g, and the
     raw prediction itself where ``linkPredictionCol`` is set.
     """
+
+    _mllib_solvers = ("irls",)
 
     def _description(self) -> dict[str, Any]:
         family, link = self.getOrDefault("family"), link_name(self)
@@ -95,9 +97,15 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
         return float(family_and_link(self).link.inverse(np.array([self._margin(value)]))[0])
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
-        scored: DataFrame = configured(MLlibModel(java), self, vector, SCORING_PARAMS).transform(df)
+        scored: DataFrame = configured(self._mllib_model(), self, vector, SCORING_PARAMS).transform(df)
         return scored
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": mean_in_sql(family_and_link(self).link, margins[0]), "margin": margins[0]}
+
+    def _mllib_model(self) -> MLlibModel:
+        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
+        return MLlibModel(java)
 
 
 @with_accessors

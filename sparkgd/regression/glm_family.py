@@ -11,8 +11,9 @@ from pyspark.ml.param import Params
 
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link, power_link
-from sparkgd.ml.errors import InvalidParamError
+from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.sql import number
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -25,6 +26,16 @@ NAMED_LINKS = {
 """The links that each family takes; the first is the canonical one and the default."""
 
 POWERS = {"gaussian": 0.0, "poisson": 1.0, "gamma": 2.0}
+
+
+MEAN_IN_SQL = {
+    "identity": "{}",
+    "log": "exp({})",
+    "inverse": "(1E0 / {})",
+    "logit": "(1E0 / (1E0 + exp(-{})))",
+    "cloglog": "(1E0 - exp(-exp({})))",
+}
+"""The mean as a function of the raw prediction, by link; of a power link its power says it, of probit nothing does."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,22 @@ def link_name(instance: Params) -> str:
         return given or NAMED_LINKS[family][0]
     power = value_or_none(instance, "linkPower")
     return f"{1.0 - instance.getOrDefault('variancePower') if power is None else power}"
+
+
+def mean_in_sql(link: Link, raw_prediction: str) -> str:
+    """A SQL expression of the mean.
+
+    Raises
+    ------
+    IncompatibleError
+        If the link is probit.
+    """
+    if link.name == "probit":
+        raise IncompatibleError("link='probit' has no SQL expression: SQL has no normal distribution")
+    if link.name in MEAN_IN_SQL:
+        return MEAN_IN_SQL[link.name].format(raw_prediction)
+    power = float(np.log(link.value(np.array(np.e))))  # of any power link: ln e^power
+    return f"power({raw_prediction}, {number(1.0 / power)})"
 
 
 def _tweedie(instance: Params) -> FamilyAndLink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.regression import LinearRegressionModel as MLlibModel
 from pyspark.sql import DataFrame, Row
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.model import LinearModel
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty, label_unit
 from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.scoring import java_model
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -42,8 +45,10 @@ class _LinearParams(TrainingParams, ElasticNetParams):
 
 
 @with_model_accessors
-class LinearRegressionModel(_LinearParams, LinearModel):
+class LinearRegressionModel(_LinearParams, MLlibTwin):
     """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
+
+    _mllib_solvers = ("auto", "normal", "l-bfgs")
 
     def __init__(self, weights: Array | None = None, intercepts: Array | None = None, scale: float = 1.0) -> None:
         super().__init__(weights, intercepts)
@@ -60,6 +65,14 @@ class LinearRegressionModel(_LinearParams, LinearModel):
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
         return self._with_margin(df, vector, self.getOrDefault("predictionCol"))
+
+    def _mllib_model(self) -> MLlibModel:
+        return MLlibModel(
+            java_model("regression.LinearRegressionModel", self.uid, self.coefficients, self.intercept, self.scale)
+        )
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": margins[0], "margin": margins[0]}
 
     def _to_row(self) -> dict[str, Any]:
         return {**super()._to_row(), "scale": self.scale}

@@ -46,7 +46,7 @@ BEFORE_ANY_JOB = {
         Q(featuresCol="fetures"),
         lambda d: d,
         InvalidDataError,
-        "featuresCol='fetures'.*no such column",
+        "featuresCol='fetures' does not exist",
     ),
     "missing label": (Q(labelCol="y"), lambda d: d, InvalidDataError, "labelCol='y'.*the DataFrame has 'features'"),
     "missing weight": (Q(weightCol="w"), lambda d: d, InvalidDataError, "weightCol='w'"),
