@@ -12,8 +12,9 @@ from pyspark.ml.classification import LinearSVCModel as MLlibModel
 from pyspark.ml.linalg import Vector, Vectors
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
-from pyspark.sql import Column, Row
+from pyspark.sql import Column, DataFrame, Row
 
+from sparkgd.classification.summaries import LinearSVCSummary, LinearSVCTrainingSummary
 from sparkgd.losses import HingeLoss, Loss
 from sparkgd.ml import sql
 from sparkgd.ml.estimator import LinearEstimator
@@ -60,6 +61,14 @@ class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
             "rawPredictionCol": raw_prediction(margin),
             "predictionCol": (margin > self.getOrDefault("threshold")).cast("double"),
         }
+
+    def evaluate(self, dataset: DataFrame) -> LinearSVCSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return LinearSVCSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = LinearSVCTrainingSummary(self._summary, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": sql.above(margins[0], self.getOrDefault("threshold")), "margin": margins[0]}

@@ -12,9 +12,14 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.ml.linalg import DenseVector, Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from sparkgd.classification.summaries import (
+    LogisticRegressionSummary,
+    logistic_summary,
+    logistic_training_summary,
+)
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
 from sparkgd.ml import sql
 from sparkgd.ml.data_checks import check_has_features
@@ -95,6 +100,14 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
             "probabilityCol": array_to_vector(F.array(1.0 - probability, probability)),
             "predictionCol": (probability > self.getThreshold()).cast("double"),
         }
+
+    def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return logistic_summary(self.numClasses)(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = logistic_training_summary(self.numClasses)(self._summary, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         if not self._is_multinomial:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from pyspark.ml.linalg import VectorUDT
+from pyspark.ml.param import Params
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, DataType, NumericType
 
 from sparkgd.ml.errors import InvalidDataError
+from sparkgd.ml.params.shared import value_or_none
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,37 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
     return df.select(*selected)
 
 
+def input_columns(instance: Params) -> InputColumns:
+    """The columns that the params of an estimator, or of its model, name."""
+    several = value_or_none(instance, "featuresCols")
+    return InputColumns(
+        features=tuple(several) if several else instance.getOrDefault("featuresCol"),
+        label=instance.getOrDefault("labelCol"),
+        weight=value_or_none(instance, "weightCol") or None,
+        offset=value_or_none(instance, "offsetCol") or None,
+        validation=value_or_none(instance, "validationIndicatorCol"),
+    )
+
+
+def select_labelled(df: DataFrame, columns: InputColumns) -> DataFrame:
+    """Features as one vector, label, weight and offset where there are any, under the names of these roles.
+
+    Raises
+    ------
+    InvalidDataError
+        If a column is missing or has the wrong type.
+    """
+    selected = [
+        features_column(df, columns.features).alias("features"),
+        _number(df, columns.label, "label", "labelCol"),
+    ]
+    if columns.weight is not None:
+        selected.append(_number(df, columns.weight, "weight", "weightCol"))
+    if columns.offset is not None:
+        selected.append(_number(df, columns.offset, "offset", "offsetCol"))
+    return df.select(*selected)
+
+
 def check_new(df: DataFrame, outputs: dict[str, str]) -> None:
     """Refuse output columns that the DataFrame has already, or of which two have the same name.
 
@@ -85,6 +118,16 @@ def declared_classes(df: DataFrame, label: str) -> int:
     """Number of classes that the label column's metadata name (StringIndexer writes them), 0 where they name none."""
     attribute = df.schema[label].metadata.get("ml_attr", {})
     return int(attribute.get("num_vals", len(attribute.get("vals", ()))))
+
+
+def feature_names(df: DataFrame, features: str | tuple[str, ...], count: int) -> list[str] | None:
+    """Names of the features: of their columns, or as the metadata of the one column have them; None without any."""
+    if not isinstance(features, str):
+        return list(features) if len(features) == count else None
+    found = df.schema[features].metadata.get("ml_attr", {}).get("attrs", {})
+    attributes = [attribute for group in found.values() for attribute in group]
+    named = {attribute["idx"]: attribute["name"] for attribute in attributes if "name" in attribute}
+    return [named.get(j, f"{features}_{j}") for j in range(count)] if named else None
 
 
 def features_column(df: DataFrame, features: str | tuple[str, ...]) -> Column:

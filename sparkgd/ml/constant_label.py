@@ -52,5 +52,5 @@ def warn_of_constant_label(name: str, column: str, statistics: Statistics, decid
         f"{name}: column {column!r} holds only the label {statistics.label_low:g} in the training rows; {model}. Check "
         "the filter or split that the DataFrame comes from",
         ConstantLabelWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

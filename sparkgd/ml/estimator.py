@@ -17,7 +17,7 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.engine.base import Packing
 from sparkgd.exceptions import ConvergenceWarning, DivergedError
 from sparkgd.losses.base import LabelRange, Loss
-from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.columns import InputColumns, input_columns
 from sparkgd.ml.constant_label import ConstantLabelSummary, warn_of_constant_label
 from sparkgd.ml.data_checks import check_label
 from sparkgd.ml.display.progress import ProgressLine
@@ -122,6 +122,25 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         """Rules of params beyond `sparkgd.ml.params.rules.RULES`."""
         return {"solver": one_of("auto", *SOLVERS)}
 
+    def fit(self, dataset: DataFrame, params: Any = None) -> Any:
+        """Fit a model, or with a list of param maps several.
+
+        Parameters
+        ----------
+        dataset : DataFrame
+        params : dict, or list or tuple of dict, optional
+            Params by which this estimator's are overridden.
+
+        Returns
+        -------
+        Model or list of Model
+        """
+        fitted = super().fit(dataset, params)
+        if isinstance(params, list | tuple):
+            return fitted
+        fitted._remember(dataset, self.copy(params or {}))
+        return fitted
+
     def _fit(self, dataset: DataFrame) -> ModelT:
         self.checkParams()
         self._check_combination()
@@ -204,14 +223,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         return self._solver_settings().name == "auto" and self._loss(2).is_quadratic
 
     def _columns(self) -> InputColumns:
-        several = value_or_none(self, "featuresCols")
-        return InputColumns(
-            features=tuple(several) if several else self.getOrDefault("featuresCol"),
-            label=self.getOrDefault("labelCol"),
-            weight=value_or_none(self, "weightCol") or None,
-            offset=value_or_none(self, "offsetCol") or None,
-            validation=value_or_none(self, "validationIndicatorCol"),
-        )
+        return input_columns(self)
 
     def _settings(self, loss: Loss, data: TrainingData) -> FitSettings:
         """The params in NumPy's spelling: the one place of translation."""
@@ -265,6 +277,6 @@ def _report(name: str, outcome: Outcome, max_iter: int) -> None:
     if ending.status is Status.DIVERGED:
         raise DivergedError(f"{name} diverged: {ending.reason}", outcome.coef)
     if ending.status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS, Status.STALLED) and max_iter > 0:
-        warnings.warn(f"{name} did not converge: {ending.reason}", ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"{name} did not converge: {ending.reason}", ConvergenceWarning, stacklevel=5)
     if outcome.result.caveat:
-        warnings.warn(f"{name}: {outcome.result.caveat}", ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"{name}: {outcome.result.caveat}", ConvergenceWarning, stacklevel=5)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import pandas as pd
 from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.ml.wrapper import JavaModel
 
@@ -46,6 +47,12 @@ class MLlibTwin(LinearModel):
     def _mllib_model(self) -> JavaModel:
         """The ``pyspark.ml`` model of the same coefficients and uid, without params."""
 
+    @property
+    def coefficientTable(self) -> pd.DataFrame:
+        """See `LinearModel`."""
+        known = None if self._summary is None else self._summary._table_or_none()
+        return super().coefficientTable if known is None else known
+
     def toMLlib(self) -> JavaModel:
         """The genuine ``pyspark.ml`` model: its coefficients, uid and every param that both have; it has no summary.
 
@@ -68,20 +75,14 @@ class MLlibTwin(LinearModel):
 
     def _mllib_twin(self) -> JavaModel:
         """The same whatever columns hold the features: MLlib's model reads ``featuresCol``."""
-        twin = self._mllib_model()
+        twin = mllib_model_of(self)
         offset = value_or_none(self, "offsetCol")
         if offset and not twin.hasParam("offsetCol"):
             raise IncompatibleError(
                 f"offsetCol={offset!r}: {type(twin).__name__} of pyspark.ml adds no offset; clear(model.offsetCol) "
                 "first if predictions without it will do"
             )
-        for param in self.params:
-            if twin.hasParam(param.name) and self.isSet(param) and self._is_known_to_mllib(param.name):
-                twin._set(**{param.name: CONVERT.get(param.name, _same)(self.getOrDefault(param))})
         return twin
-
-    def _is_known_to_mllib(self, name: str) -> bool:
-        return name != "solver" or self.getOrDefault("solver") in self._mllib_solvers
 
     def toSQL(self, output: str = "prediction", features: Sequence[str] | None = None) -> str:
         """A SQL expression that scores a row as ``transform`` does.
@@ -138,6 +139,17 @@ class MLlibTwin(LinearModel):
     def _to_java(self) -> Any:
         """The JVM object, which exporters written for ``pyspark.ml`` ask for."""
         return self.toMLlib()._to_java()
+
+
+def mllib_model_of(model: MLlibTwin) -> JavaModel:
+    """The genuine model with every param that is set here and known there; an offset is left out where it is not."""
+    twin = model._mllib_model()
+    for param in model.params:
+        is_known = param.name != "solver" or model.getOrDefault(param) in model._mllib_solvers
+        if twin.hasParam(param.name) and model.isSet(param) and is_known:
+            twin._set(**{param.name: CONVERT.get(param.name, _same)(model.getOrDefault(param))})
+    twin._transfer_params_to_java()
+    return twin
 
 
 def _same(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from pyspark.ml.base import Model
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.linalg import DenseVector, Matrix, Vector
@@ -15,7 +16,7 @@ from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from sparkgd.ml.columns import temporary_name
+from sparkgd.ml.columns import feature_names, input_columns, temporary_name
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.matrices import matrix_of
 from sparkgd.ml.params.shared import TrainingParams, value_or_none
@@ -45,6 +46,28 @@ class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary):
 
     def _set_own_defaults(self) -> None:
         """Defaults of the model's params."""
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        """What it was fitted to, and by which estimator, for whoever asks about the fit later."""
+        self._feature_names = feature_names(dataset, input_columns(self).features, self.numFeatures)
+
+    @property
+    def coefficientTable(self) -> pd.DataFrame:
+        """The coefficients by name, the intercept last; one column for each class if multinomial.
+
+        Where the model was fitted in this process, by maximum likelihood and without a penalty, with standard errors,
+        tests and intervals: see ``summary.inference``.
+        """
+        names = [*self.featureNames, "(Intercept)"]
+        columns = ["estimate"] if len(self._intercepts) == 1 else [f"class {k}" for k in range(len(self._intercepts))]
+        values = np.column_stack([self._weights, self._intercepts]).T
+        return pd.DataFrame(values, index=pd.Index(names, name="name"), columns=columns)
+
+    @property
+    def featureNames(self) -> list[str]:
+        """Names of the features: of their columns, or what the vector column's metadata call them, else numbers."""
+        names = self._feature_names
+        return [f"{self.getOrDefault('featuresCol')}_{j}" for j in range(self.numFeatures)] if names is None else names
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: " + ", ".join(f"{name}={value}" for name, value in self._description().items())

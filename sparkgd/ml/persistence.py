@@ -65,6 +65,8 @@ def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession) ->
         FIT_PARAMS: {name: value for name, value in saved.items() if name not in SCORED_BY},
         FIT_DEFAULTS: {name: value for name, value in defaults.items() if name not in SCORED_BY},
     }
+    if model._feature_names is not None:
+        extra["featureNames"] = model._feature_names
     scoring = {name: value for name, value in saved.items() if name in SCORED_BY}
     DefaultParamsWriter.saveMetadata(told, path, spark, extra, scoring)
 
@@ -114,6 +116,7 @@ class ModelReader(MLReader[Any]):
         DefaultParamsReader.getAndSetParams(model, metadata)
         model._set(**metadata.get(FIT_PARAMS, {}))
         model._setDefault(**metadata.get(FIT_DEFAULTS, {}))
+        model._feature_names = metadata.get("featureNames")
         return model
 
 

@@ -26,6 +26,10 @@ from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
 from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name, mean_in_sql
+from sparkgd.regression.summaries import (
+    GeneralizedLinearRegressionSummary,
+    GeneralizedLinearRegressionTrainingSummary,
+)
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -100,11 +104,21 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
         scored: DataFrame = configured(self._mllib_model(), self, vector, SCORING_PARAMS).transform(df)
         return scored
 
+    def evaluate(self, dataset: DataFrame) -> GeneralizedLinearRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return GeneralizedLinearRegressionSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = GeneralizedLinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
+
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": mean_in_sql(family_and_link(self).link, margins[0]), "margin": margins[0]}
 
     def _mllib_model(self) -> MLlibModel:
         java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
+        # Where there is an offset, MLlib's summary fits the model without features by its parent, of the same uid.
+        java.setParent(java_model("regression.GeneralizedLinearRegression", self.uid))
         return MLlibModel(java)
 
 

@@ -22,6 +22,7 @@ from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
 from sparkgd.ml.scoring import java_model
 from sparkgd.penalties import Penalty
+from sparkgd.regression.summaries import LinearRegressionSummary, LinearRegressionTrainingSummary
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
 
@@ -70,6 +71,14 @@ class LinearRegressionModel(_LinearParams, MLlibTwin):
         return MLlibModel(
             java_model("regression.LinearRegressionModel", self.uid, self.coefficients, self.intercept, self.scale)
         )
+
+    def evaluate(self, dataset: DataFrame) -> LinearRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return LinearRegressionSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = LinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": margins[0], "margin": margins[0]}

@@ -248,6 +248,8 @@ class HasOffset(Params):
 class ScoringParams(HasInput, HasPredictionCol, HasOffset):
     """Params that a model needs to score rows; copied from the estimator to its model."""
 
+    _feature_names: list[str] | None = None
+
     def _saved_params(self) -> dict[str, Any]:
         """The params that are set, by name, as JSON can hold them."""
         return {p.name: value for p, value in self._paramMap.items()}
