@@ -5,31 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from pyspark.ml.linalg import VectorUDT
 from pyspark.ml.param import Params
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BooleanType, DataType, NumericType
+from pyspark.sql.types import BooleanType
 
 from sparkgd.ml.errors import InvalidDataError
+from sparkgd.ml.features import is_valid, read_features, vector_column
+from sparkgd.ml.lookup import find, wrong_type
 from sparkgd.ml.params.shared import value_or_none
 
 
 @dataclass(frozen=True)
 class InputColumns:
-    """Names of the columns that a fit reads; None where one is not used."""
+    """Names of the columns that a fit reads; None where one is not used.
+
+    ``invalid`` says what becomes of rows whose features are null or NaN: ``skip`` leaves them out.
+    """
 
     features: str | tuple[str, ...]
     label: str
     weight: str | None = None
     offset: str | None = None
     validation: str | None = None
+    invalid: str = "error"
 
     def role_names(self) -> dict[str, str]:
         """The user's name of each column role, for messages."""
-        features = self.features if isinstance(self.features, str) else "featuresCols"
+        is_one = isinstance(self.features, str)
+        parts = {} if is_one else {f"part {k}": name for k, name in enumerate(self.features)}
         names = {
-            "features": features,
+            **parts,
+            "features": self.features if isinstance(self.features, str) else "featuresCols",
             "label": self.label,
             "weight": self.weight,
             "offset": self.offset,
@@ -37,9 +43,10 @@ class InputColumns:
         }
         return {role: name for role, name in names.items() if name is not None}
 
-    def feature_name(self, index: int) -> str:
-        """How to call a feature column in a message."""
-        return f"feature {index}" if isinstance(self.features, str) else repr(self.features[index])
+    def feature_name(self, index: int, count: int) -> str:
+        """How to call one of ``count`` features in a message."""
+        is_named = not isinstance(self.features, str) and len(self.features) == count
+        return repr(self.features[index]) if is_named else f"feature {index}"
 
 
 def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
@@ -50,16 +57,18 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
     InvalidDataError
         If a column is missing or has the wrong type.
     """
-    selected = [*_features(df, columns.features), _number(df, columns.label, "label", "labelCol")]
+    if columns.invalid == "skip":
+        df = df.where(is_valid(df, columns.features))
+    selected = [*read_features(df, columns.features), _number(df, columns.label, "label", "labelCol")]
     if columns.weight is not None:
         selected.append(_number(df, columns.weight, "weight", "weightCol"))
     if columns.offset is not None:
         selected.append(_number(df, columns.offset, "offset", "offsetCol"))
     if columns.validation is not None:
-        kind = _type(df, columns.validation, "validationIndicatorCol")
-        if not isinstance(kind, BooleanType):
-            raise _wrong_type("validationIndicatorCol", columns.validation, kind, "boolean")
-        selected.append(df[_quoted(columns.validation)].cast("double").alias("fold"))
+        found = find(df, columns.validation, "validationIndicatorCol")
+        if not isinstance(found.kind, BooleanType):
+            raise wrong_type("validationIndicatorCol", columns.validation, found.kind, "boolean")
+        selected.append(found.column.cast("double").alias("fold"))
     return df.select(*selected)
 
 
@@ -72,6 +81,7 @@ def input_columns(instance: Params) -> InputColumns:
         weight=value_or_none(instance, "weightCol") or None,
         offset=value_or_none(instance, "offsetCol") or None,
         validation=value_or_none(instance, "validationIndicatorCol"),
+        invalid=instance.getOrDefault("handleInvalid"),
     )
 
 
@@ -83,8 +93,10 @@ def select_labelled(df: DataFrame, columns: InputColumns) -> DataFrame:
     InvalidDataError
         If a column is missing or has the wrong type.
     """
+    if columns.invalid == "skip":
+        df = df.where(is_valid(df, columns.features))
     selected = [
-        features_column(df, columns.features).alias("features"),
+        vector_column(df, columns.features).alias("features"),
         _number(df, columns.label, "label", "labelCol"),
     ]
     if columns.weight is not None:
@@ -116,7 +128,7 @@ def check_new(df: DataFrame, outputs: dict[str, str]) -> None:
 
 def declared_classes(df: DataFrame, label: str) -> int:
     """Number of classes that the label column's metadata name (StringIndexer writes them), 0 where they name none."""
-    attribute = df.schema[label].metadata.get("ml_attr", {})
+    attribute = find(df, label, "labelCol").field.metadata.get("ml_attr", {})
     return int(attribute.get("num_vals", len(attribute.get("vals", ()))))
 
 
@@ -124,65 +136,17 @@ def feature_names(df: DataFrame, features: str | tuple[str, ...], count: int) ->
     """Names of the features: of their columns, or as the metadata of the one column have them; None without any."""
     if not isinstance(features, str):
         return list(features) if len(features) == count else None
-    found = df.schema[features].metadata.get("ml_attr", {}).get("attrs", {})
+    found = find(df, features, "featuresCol").field.metadata.get("ml_attr", {}).get("attrs", {})
     attributes = [attribute for group in found.values() for attribute in group]
     named = {attribute["idx"]: attribute["name"] for attribute in attributes if "name" in attribute}
     return [named.get(j, f"{features}_{j}") for j in range(count)] if named else None
 
 
-def features_column(df: DataFrame, features: str | tuple[str, ...]) -> Column:
-    """The features as one column that ``pyspark.ml`` can read: a vector as it is, arrays and numbers converted."""
-    from pyspark.ml.functions import array_to_vector
-
-    if isinstance(features, str) and isinstance(_type(df, features, "featuresCol"), VectorUDT):
-        return df[_quoted(features)]
-    return array_to_vector(_features(df, features)[0])
-
-
-def _features(df: DataFrame, features: str | tuple[str, ...]) -> list[Column]:
-    if not isinstance(features, str):
-        numbers = [_number(df, name, name, "featuresCols") for name in features]
-        return [F.array(*numbers).alias("features")]
-    kind = _type(df, features, "featuresCol")
-    column = df[_quoted(features)]
-    if isinstance(kind, VectorUDT):
-        return _vector_parts(column)
-    if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
-        return [column.cast("array<double>").alias("features")]
-    raise _wrong_type("featuresCol", features, kind, "a vector or an array of numbers (or name numeric featuresCols)")
-
-
-def _vector_parts(column: Column) -> list[Column]:
-    """Values, and indices with the size, of a vector, read straight from its row format: nothing is densified.
-
-    The indices of a dense vector are null; an empty array instead spares Arrow the null lists, which cost four times
-    the whole transfer.
-    """
-    parts = F.unwrap_udt(column)
-    indices = F.array_append(parts.getField("indices"), parts.getField("size"))
-    return [
-        parts.getField("values").alias("features"),
-        F.coalesce(indices, F.array().cast("array<int>")).alias("indices"),
-    ]
-
-
 def _number(df: DataFrame, name: str, role: str, param: str) -> Column:
-    kind = _type(df, name, param)
-    if not isinstance(kind, NumericType | BooleanType):
-        raise _wrong_type(param, name, kind, "a number")
-    return df[_quoted(name)].cast("double").alias(role)
-
-
-def _type(df: DataFrame, name: str, param: str) -> DataType:
-    for field in df.schema.fields:
-        if field.name == name:
-            return field.dataType
-    known = ", ".join(repr(column) for column in df.columns[:20])
-    raise InvalidDataError(f"{param}={name!r} does not exist; the DataFrame has {known}")
-
-
-def _wrong_type(param: str, name: str, kind: DataType, allowed: str) -> InvalidDataError:
-    return InvalidDataError(f"{param}={name!r} has type {kind.simpleString()}; it must be {allowed}")
+    found = find(df, name, param)
+    if not found.is_number:
+        raise wrong_type(param, name, found.kind, "a number")
+    return found.column.cast("double").alias(role)
 
 
 def temporary_name(role: str) -> str:
@@ -193,8 +157,3 @@ def temporary_name(role: str) -> str:
 def is_plain(name: str) -> bool:
     """Whether Spark takes a name for a column's where it could be an expression."""
     return not any(mark in name for mark in ".`*")
-
-
-def _quoted(name: str) -> str:
-    """Column names may contain dots, which Spark would read as struct fields."""
-    return f"`{name.replace('`', '``')}`"

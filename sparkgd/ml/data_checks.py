@@ -31,10 +31,10 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
     """
     parts = list(parts)
     names = columns.role_names()
-    for role in names:
+    with_nulls = {role for part in parts for role in part.handle.nulls}
+    for role in (role for role in names if role in with_nulls):
         nulls = sum(part.handle.nulls.get(role, 0) for part in parts)
-        if nulls:
-            raise _bad_rows(role, names[role], nulls, "null")
+        raise _bad_rows(role, names[role], nulls, "null")
     widths = {width for part in parts if part.handle.source_rows or part.handle.ragged for width in part.handle.widths}
     if not widths:
         raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
@@ -71,7 +71,7 @@ def check_problems(statistics: Statistics, columns: InputColumns) -> None:
         where = ""
         if role == "features" and statistics.bad_columns:
             found = sorted(statistics.bad_columns)
-            where = " in " + ", ".join(columns.feature_name(j) for j in found[:10])
+            where = " in " + ", ".join(columns.feature_name(j, len(statistics.mean)) for j in found[:10])
             where += f" and {len(found) - 10} more" if len(found) > 10 else ""
         raise _bad_rows(role, names[role], count, problem, where)
 
@@ -128,4 +128,5 @@ def _labels(low: float, high: float, integer: bool) -> str:
 
 def _bad_rows(role: str, name: str, count: int, problem: str, where: str = "") -> InvalidDataError:
     rows = "1 row" if count == 1 else f"{count} rows"
-    return InvalidDataError(f"column {name!r}: {rows} with values that are {problem}{where}; {ADVICE[role]}")
+    advice = ADVICE.get(role, ADVICE["features"])
+    return InvalidDataError(f"column {name!r}: {rows} with values that are {problem}{where}; {advice}")

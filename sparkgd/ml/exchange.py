@@ -71,6 +71,11 @@ class MLlibTwin(LinearModel):
                 f"featuresCols={self.getOrDefault('featuresCols')!r}: the model of pyspark.ml reads one vector column; "
                 "sparkgd.mllib.to_mllib(model) gives a PipelineModel of a VectorAssembler and that model"
             )
+        if self.getOrDefault("handleInvalid") != "error":
+            raise IncompatibleError(
+                f"handleInvalid={self.getOrDefault('handleInvalid')!r}: the model of pyspark.ml has none; "
+                "sparkgd.mllib.to_mllib(model) gives a PipelineModel of a VectorAssembler, which has it, and that model"
+            )
         return self._mllib_twin()
 
     def _mllib_twin(self) -> JavaModel:

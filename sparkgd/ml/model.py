@@ -98,7 +98,10 @@ class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         features = value_or_none(self, "featuresCols")
         chosen = tuple(features) if features else self.getOrDefault("featuresCol")
-        return score_with_plain_names(self, dataset, lambda model, df: with_vector(df, chosen, model._score))
+        invalid, width = self.getOrDefault("handleInvalid"), self.numFeatures
+        return score_with_plain_names(
+            self, dataset, lambda model, df: with_vector(df, chosen, model._score, invalid, width)
+        )
 
     @abstractmethod
     def _score(self, df: DataFrame, vector: str) -> DataFrame:

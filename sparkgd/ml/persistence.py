@@ -16,7 +16,7 @@ from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
 FORMAT_VERSION = 1
 """Of saved models."""
 
-SCORED_BY = (*SCORING_PARAMS, "family", "link", "variancePower", "linkPower")
+SCORED_BY = {*SCORING_PARAMS, "family", "link", "variancePower", "linkPower"} - {"handleInvalid"}
 """Params of models that are saved where MLlib saves its own."""
 
 FIT_PARAMS, FIT_DEFAULTS = "fitParamMap", "fitDefaultParamMap"

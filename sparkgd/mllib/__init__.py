@@ -73,8 +73,10 @@ def _to_stages(model: Transformer) -> list[Transformer]:
         return [PipelineModel(stages)._resetUid(model.uid)]
     if not isinstance(model, MLlibTwin):
         return [model]
-    several = value_or_none(model, "featuresCols")
-    if not several:
+    several, invalid = value_or_none(model, "featuresCols"), model.getOrDefault("handleInvalid")
+    if not several and invalid == "error":
         return [model.toMLlib()]
     vector = temporary_name("features")
-    return [VectorAssembler(inputCols=several, outputCol=vector), configured(model._mllib_twin(), model, vector, ())]
+    inputs = several or [model.getOrDefault("featuresCol")]
+    assembler = VectorAssembler(inputCols=inputs, outputCol=vector, handleInvalid=invalid)
+    return [assembler, configured(model._mllib_twin(), model, vector, ())]

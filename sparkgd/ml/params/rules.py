@@ -60,6 +60,7 @@ RULES: dict[str, Rule] = {
     "maxSeconds": between(0, np.inf, open_low=True),
     "earlyStoppingRounds": between(1, np.inf),
     "threshold": between(0, 1),
+    "handleInvalid": one_of("error", "skip", "keep"),
 }
 """What each param allows, checked before anything else when a fit begins."""
 

@@ -38,7 +38,7 @@ def param(name: str, doc: str, convert: Callable[[Any], Any]) -> Param[Any]:
 
 SCORING_PARAMS = (
     "featuresCol", "featuresCols", "offsetCol", "predictionCol", "rawPredictionCol", "probabilityCol",
-    "linkPredictionCol", "threshold", "thresholds",
+    "linkPredictionCol", "threshold", "thresholds", "handleInvalid",
 )  # fmt: skip
 """Params by which a fitted model scores: only these may be set on it, the others tell how it was fitted."""
 
@@ -136,7 +136,15 @@ class HasInput(HasFeaturesCol):
     """Which columns hold the features."""
 
     featuresCols = param(
-        "featuresCols", "numeric columns to use as features, in place of featuresCol", TypeConverters.toListString
+        "featuresCols",
+        "columns of numbers, vectors or arrays to use as features, in place of featuresCol",
+        TypeConverters.toListString,
+    )
+    handleInvalid = param(
+        "handleInvalid",
+        "what becomes of rows whose features are null or NaN: error; skip leaves them out; keep scores them as NaN, "
+        "and is an error in fit",
+        TypeConverters.toString,
     )
 
 
@@ -276,6 +284,7 @@ class TrainingParams(
     def _set_training_defaults(self) -> None:
         self._setDefault(
             featuresCol="features",
+            handleInvalid="error",
             labelCol="label",
             predictionCol="prediction",
             maxIter=100,
