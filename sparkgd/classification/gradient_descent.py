@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
@@ -20,8 +22,25 @@ from sparkgd.ml.params.loss import HasLoss, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams, centred
 from sparkgd.ml.params.rules import Rule
 from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ClassesAccessors,
+    ClassesSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    GroupsAccessors,
+    GroupsSettings,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -70,8 +89,27 @@ class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
         }
 
 
+class GradientDescentClassifierSettings(
+    TrainingSettings, ElasticNetSettings, BoundsSettings, GroupsSettings, ClassesSettings, total=False
+):
+    """Params of `GradientDescentClassifier`."""
+
+    loss: object
+
+
+class GradientDescentClassifierAccessors(
+    TrainingAccessors, ElasticNetAccessors, BoundsAccessors, GroupsAccessors, ClassesAccessors
+):
+    """Setters and getters of `GradientDescentClassifier`."""
+
+    setLoss: Setter[object]
+    getLoss: Getter[object]
+
+
 @with_accessors
-class GradientDescentClassifier(_ClassifierParams, LinearEstimator[GradientDescentClassifierModel]):
+class GradientDescentClassifier(
+    _ClassifierParams, LinearEstimator[GradientDescentClassifierModel], GradientDescentClassifierAccessors
+):
     """A linear classifier that minimises any loss of class labels.
 
     Minimises
@@ -91,6 +129,14 @@ class GradientDescentClassifier(_ClassifierParams, LinearEstimator[GradientDesce
     --------
     >>> model = GradientDescentClassifier(loss="squaredHinge", regParam=0.01).fit(df)  # doctest: +SKIP
     """
+
+    def __init__(self, **params: Unpack[GradientDescentClassifierSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GradientDescentClassifierSettings]) -> GradientDescentClassifier:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (np.isfinite, "a finite number")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,18 @@ from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import RidgeParams
 from sparkgd.ml.params.rules import Rule
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    ClassesAccessors,
+    ClassesSettings,
+    RidgeAccessors,
+    RidgeSettings,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import java_model
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -81,8 +92,16 @@ class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
         return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
 
 
+class LinearSVCSettings(TrainingSettings, RidgeSettings, ClassesSettings, total=False):
+    """Params of `LinearSVC`."""
+
+
+class LinearSVCAccessors(TrainingAccessors, RidgeAccessors, ClassesAccessors):
+    """Setters and getters of `LinearSVC`."""
+
+
 @with_accessors
-class LinearSVC(_SVCParams, LinearEstimator[LinearSVCModel]):
+class LinearSVC(_SVCParams, LinearEstimator[LinearSVCModel], LinearSVCAccessors):
     """Linear support vector machine for labels 0 and 1.
 
     Minimises, as MLlib means to do, ``(1/W) sum_i w_i max(0, 1 - (2 y_i - 1) m_i) + regParam/2 sum_j s_j^2 b_j^2`` with
@@ -105,6 +124,14 @@ class LinearSVC(_SVCParams, LinearEstimator[LinearSVCModel]):
     >>> model.summary.statusReason  # doctest: +SKIP
     'duality gap 1.2e-07 <= 3.5e-07'
     """
+
+    def __init__(self, **params: Unpack[LinearSVCSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[LinearSVCSettings]) -> LinearSVC:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (lambda value: not math.isnan(value), "a number, not NaN")}

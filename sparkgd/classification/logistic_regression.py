@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,24 @@ from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
 from sparkgd.ml.params.rules import Rule, one_of_in_any_case
 from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ClassesAccessors,
+    ClassesSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -127,8 +142,25 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
         return {**sizes, **super()._to_row()}
 
 
+class LogisticRegressionSettings(TrainingSettings, ElasticNetSettings, BoundsSettings, ClassesSettings, total=False):
+    """Params of `LogisticRegression`."""
+
+    family: str
+    probabilityCol: str
+    thresholds: list[float]
+
+
+class LogisticRegressionAccessors(TrainingAccessors, ElasticNetAccessors, BoundsAccessors, ClassesAccessors):
+    """Setters and getters of `LogisticRegression`."""
+
+    setFamily: Setter[str]
+    setProbabilityCol: Setter[str]
+    setThresholds: Setter[list[float]]
+    getFamily: Getter[str]
+
+
 @with_accessors
-class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionModel]):
+class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionModel], LogisticRegressionAccessors):
     """Logistic regression for two or more classes, labelled 0, 1, ...
 
     Minimises, as MLlib does,
@@ -153,6 +185,14 @@ class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionMode
     >>> model.summary.status  # doctest: +SKIP
     'converged'
     """
+
+    def __init__(self, **params: Unpack[LogisticRegressionSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[LogisticRegressionSettings]) -> LogisticRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import label_unit
 from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import Getter, Setter, TrainingAccessors, TrainingSettings
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
@@ -38,6 +39,9 @@ from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stage import Inquiry
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -122,8 +126,37 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
         return MLlibModel(java)
 
 
+class GeneralizedLinearRegressionSettings(TrainingSettings, total=False):
+    """Params of `GeneralizedLinearRegression`."""
+
+    regParam: float
+    family: str
+    link: str
+    variancePower: float
+    linkPower: float
+    linkPredictionCol: str
+
+
+class GeneralizedLinearRegressionAccessors(TrainingAccessors):
+    """Setters and getters of `GeneralizedLinearRegression`."""
+
+    setRegParam: Setter[float]
+    setFamily: Setter[str]
+    setLink: Setter[str]
+    setVariancePower: Setter[float]
+    setLinkPower: Setter[float]
+    setLinkPredictionCol: Setter[str]
+    getFamily: Getter[str]
+    getLink: Getter[str]
+    getVariancePower: Getter[float]
+    getLinkPower: Getter[float]
+    getLinkPredictionCol: Getter[str]
+
+
 @with_accessors
-class GeneralizedLinearRegression(_GeneralizedParams, LinearEstimator[GeneralizedLinearRegressionModel]):
+class GeneralizedLinearRegression(
+    _GeneralizedParams, LinearEstimator[GeneralizedLinearRegressionModel], GeneralizedLinearRegressionAccessors
+):
     """Generalized linear regression: a family of distributions whose mean is a function of a linear prediction.
 
     Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum
@@ -145,6 +178,14 @@ class GeneralizedLinearRegression(_GeneralizedParams, LinearEstimator[Generalize
     --------
     >>> model = GeneralizedLinearRegression(family="poisson").fit(df)  # doctest: +SKIP
     """
+
+    def __init__(self, **params: Unpack[GeneralizedLinearRegressionSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GeneralizedLinearRegressionSettings]) -> GeneralizedLinearRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of_in_any_case(*NAMED_LINKS, "tweedie")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.linalg import Vector
@@ -15,7 +17,22 @@ from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams
 from sparkgd.ml.params.shared import TrainingParams, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    GroupsAccessors,
+    GroupsSettings,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import inverse_link
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -46,8 +63,37 @@ class GradientDescentRegressorModel(_RegressorParams, LinearModel):
         return scored.withColumn(output, inverse_link(self._chosen_loss(), F.col(output)))
 
 
+class GradientDescentRegressorSettings(
+    TrainingSettings, ElasticNetSettings, BoundsSettings, GroupsSettings, total=False
+):
+    """Params of `GradientDescentRegressor`."""
+
+    loss: object
+    epsilon: float
+    quantile: float
+    variancePower: float
+    alpha: float
+
+
+class GradientDescentRegressorAccessors(TrainingAccessors, ElasticNetAccessors, BoundsAccessors, GroupsAccessors):
+    """Setters and getters of `GradientDescentRegressor`."""
+
+    setLoss: Setter[object]
+    setEpsilon: Setter[float]
+    setQuantile: Setter[float]
+    setVariancePower: Setter[float]
+    setAlpha: Setter[float]
+    getLoss: Getter[object]
+    getEpsilon: Getter[float]
+    getQuantile: Getter[float]
+    getVariancePower: Getter[float]
+    getAlpha: Getter[float]
+
+
 @with_accessors
-class GradientDescentRegressor(_RegressorParams, LinearEstimator[GradientDescentRegressorModel]):
+class GradientDescentRegressor(
+    _RegressorParams, LinearEstimator[GradientDescentRegressorModel], GradientDescentRegressorAccessors
+):
     """A linear regressor that minimises any loss of numeric labels.
 
     Minimises
@@ -68,6 +114,14 @@ class GradientDescentRegressor(_RegressorParams, LinearEstimator[GradientDescent
     --------
     >>> model = GradientDescentRegressor(loss="quantile", quantile=0.9).fit(df)  # doctest: +SKIP
     """
+
+    def __init__(self, **params: Unpack[GradientDescentRegressorSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GradientDescentRegressorSettings]) -> GradientDescentRegressor:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def checkParams(self) -> None:
         """Check the value of every param, and that the loss can be made.

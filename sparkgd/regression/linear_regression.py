@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,22 @@ from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty, label_unit
 from sparkgd.ml.params.rules import Rule, between, one_of
 from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import java_model
 from sparkgd.penalties import Penalty
 from sparkgd.regression.summaries import LinearRegressionSummary, LinearRegressionTrainingSummary
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -91,8 +102,24 @@ class LinearRegressionModel(_LinearParams, MLlibTwin):
         return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]), row.scale)
 
 
+class LinearRegressionSettings(TrainingSettings, ElasticNetSettings, total=False):
+    """Params of `LinearRegression`."""
+
+    loss: str
+    epsilon: float
+
+
+class LinearRegressionAccessors(TrainingAccessors, ElasticNetAccessors):
+    """Setters and getters of `LinearRegression`."""
+
+    setLoss: Setter[str]
+    setEpsilon: Setter[float]
+    getLoss: Getter[str]
+    getEpsilon: Getter[float]
+
+
 @with_accessors
-class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel]):
+class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel], LinearRegressionAccessors):
     """Linear regression by least squares, or with a loss that large residuals disturb less.
 
     With ``loss="squaredError"`` it minimises, as MLlib does,
@@ -125,6 +152,14 @@ class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel]):
     >>> LinearRegression(regParam=0.1).fit(df).coefficients  # doctest: +SKIP
     DenseVector([0.5, -1.2])
     """
+
+    def __init__(self, **params: Unpack[LinearRegressionSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[LinearRegressionSettings]) -> LinearRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,9 +45,16 @@ SCORING_PARAMS = (
 
 
 def with_accessors(cls: ClassT) -> ClassT:
-    """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param."""
+    """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param.
+
+    `inspect.signature` of the class, which editors complete from, has the params with their defaults.
+    """
     names = _declared(cls)
-    return _with_getters(_with_setters(cls, names), names)
+    _with_getters(_with_setters(cls, names), names)
+    unset = cls()
+    keywords = [Parameter(name, Parameter.KEYWORD_ONLY, default=value_or_none(unset, name)) for name in names]
+    cls.__signature__ = Signature(keywords)  # type: ignore[attr-defined]
+    return cls
 
 
 def with_model_accessors(cls: ClassT) -> ClassT:
