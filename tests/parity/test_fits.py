@@ -34,6 +34,9 @@ def df(spark: SparkSession) -> Iterator[DataFrame]:
 def fitted(df, case: Case, modules):
     kind = next(getattr(module, case.estimator) for module in modules if hasattr(module, case.estimator))
     exact = {"tol": 1e-9, "maxIter": 200}
+    if kind is mllib_classification.LinearSVC:
+        # After 200 iterations, each of many jobs, it is above the optimum too.
+        exact["maxIter"] = 20
     return kind(featuresCol=case.storage, labelCol=case.label, **exact, **case.params).fit(df)
 
 
