@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from job_io import JobError, Parser, given_params, read, require_free, run_job, start_session
-from pyspark.ml.base import Estimator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, NumericType
 from train_report import RoundLines, evaluate, print_table, write_plot, write_report
@@ -69,7 +68,7 @@ def estimators_of(task: str) -> dict[str, Trainer]:
     """The public estimators of a task, by name."""
     module = TASKS[task][0]
     public = {name: getattr(module, name) for name in module.__all__}
-    return {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, Estimator)}
+    return {name: kind for name, kind in public.items() if hasattr(kind, "checkParams")}
 
 
 def parser(estimator: Trainer) -> Parser:

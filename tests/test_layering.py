@@ -30,9 +30,10 @@ BELOW = {
 }
 BELOW["ml"] = {"engine", *BELOW["training"], "training"}
 BELOW["classification"] = BELOW["regression"] = BELOW["tuning"] = BELOW["ml"] | {"ml"}
+BELOW["mllib"] = BELOW["classification"] | {"classification", "regression"}
 """For each package those that it may import; everyone may import ``sparkgd.exceptions``."""
 
-SPARK = {"classification", "regression", "tuning", "ml", "engine"}
+SPARK = {"mllib", "classification", "regression", "tuning", "ml", "engine"}
 """Packages that may import pyspark."""
 
 SCORING = Path("ml/scoring.py")

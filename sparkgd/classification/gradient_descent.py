@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
@@ -10,38 +12,51 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.sql import Column, DataFrame
 
-from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.predictions import LargestPrediction, Prediction, ThresholdPrediction
 from sparkgd.losses import LabelRange, Loss, LossSettings
+from sparkgd.ml.data_checks import check_has_features
+from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.loss import HasLoss, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams, centred
 from sparkgd.ml.params.rules import Rule
-from sparkgd.ml.params.shared import param, value_or_none, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ClassesAccessors,
+    ClassesSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    GroupsAccessors,
+    GroupsSettings,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.ml.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
 
-class _ClassifierParams(HasLoss, HasRawPredictionCol):
+class _ClassifierParams(HasLoss, TrainingParams, HasRawPredictionCol, AnyPenaltyParams, HasClassWeight):
     """Params shared by the estimator and its model."""
 
     threshold = param("threshold", "margin above which the prediction is 1, with two classes", TypeConverters.toFloat)
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features",
-            predictionCol="prediction",
-            rawPredictionCol="rawPrediction",
-            threshold=0.0,
-            loss="logistic",
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", threshold=0.0, loss="logistic")
 
 
-@with_accessors
+@with_model_accessors
 class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
     """A fitted linear classifier.
 
@@ -75,9 +90,26 @@ class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
         }
 
 
+class GradientDescentClassifierSettings(
+    TrainingSettings, ElasticNetSettings, BoundsSettings, GroupsSettings, ClassesSettings, total=False
+):
+    """Params of `GradientDescentClassifier`."""
+
+    loss: object
+
+
+class GradientDescentClassifierAccessors(
+    TrainingAccessors, ElasticNetAccessors, BoundsAccessors, GroupsAccessors, ClassesAccessors
+):
+    """Setters and getters of `GradientDescentClassifier`."""
+
+    setLoss: Setter[object]
+    getLoss: Getter[object]
+
+
 @with_accessors
 class GradientDescentClassifier(
-    LinearEstimator[GradientDescentClassifierModel], _ClassifierParams, AnyPenaltyParams, HasClassWeight
+    _ClassifierParams, LinearEstimator[GradientDescentClassifierModel], GradientDescentClassifierAccessors
 ):
     """A linear classifier that minimises any loss of class labels.
 
@@ -99,9 +131,13 @@ class GradientDescentClassifier(
     >>> model = GradientDescentClassifier(loss="squaredHinge", regParam=0.01).fit(df)  # doctest: +SKIP
     """
 
-    def _set_own_defaults(self) -> None:
-        _ClassifierParams._set_own_defaults(self)
-        self._set_penalty_defaults()
+    def __init__(self, **params: Unpack[GradientDescentClassifierSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GradientDescentClassifierSettings]) -> GradientDescentClassifier:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (np.isfinite, "a finite number")}
@@ -123,7 +159,10 @@ class GradientDescentClassifier(
         return loss_of(self, LossSettings(num_classes=num_classes), for_classes=True, checked=checked)
 
     def _num_classes(self, data: TrainingData) -> int:
-        return data.num_classes(self.getOrDefault("labelCol"))
+        classes = data.num_classes(self.getOrDefault("labelCol"))
+        if self._loss(classes).num_outputs > 1:
+            check_has_features(data.rows.statistics, self._columns())
+        return classes
 
     def _loss(self, classes: int) -> Loss:
         loss = self._chosen_loss(classes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +12,36 @@ from pyspark.ml.classification import LinearSVCModel as MLlibModel
 from pyspark.ml.linalg import Vector, Vectors
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
-from pyspark.sql import Column, Row
+from pyspark.sql import Column, DataFrame, Row
 
+from sparkgd.classification.summaries import LinearSVCSummary, LinearSVCTrainingSummary
 from sparkgd.kernels.predictions import Prediction, ThresholdPrediction
 from sparkgd.losses import HingeLoss, Loss
+from sparkgd.ml import sql
 from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.model import BinaryModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import RidgeParams
 from sparkgd.ml.params.rules import Rule
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    ClassesAccessors,
+    ClassesSettings,
+    RidgeAccessors,
+    RidgeSettings,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import java_model
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
 
-class _SVCParams(ScoringParams, HasRawPredictionCol):
+class _SVCParams(TrainingParams, HasRawPredictionCol, RidgeParams, HasClassWeight):
     """Params shared by the estimator and its model."""
 
     threshold = param(
@@ -34,23 +49,17 @@ class _SVCParams(ScoringParams, HasRawPredictionCol):
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features", predictionCol="prediction", rawPredictionCol="rawPrediction", threshold=0.0
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", threshold=0.0)
 
 
-@with_accessors
-class LinearSVCModel(_SVCParams, BinaryModel):
+@with_model_accessors
+class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
     """A fitted linear support vector machine.
 
     ``transform`` adds ``rawPrediction`` = [-m, m] and ``prediction`` = 1.0 where m > threshold, with m the margin
     ``x . coefficients + intercept + offset``.
     """
-
-    @property
-    def numClasses(self) -> int:
-        """Number of classes."""
-        return 2
 
     def predict(self, value: Vector) -> float:
         """Class of one row, without its offset."""
@@ -65,6 +74,17 @@ class LinearSVCModel(_SVCParams, BinaryModel):
             "predictionCol": (margin > self.getOrDefault("threshold")).cast("double"),
         }
 
+    def evaluate(self, dataset: DataFrame) -> LinearSVCSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return LinearSVCSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = LinearSVCTrainingSummary(self._summary, self, dataset, estimator)
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": sql.above(margins[0], self.getOrDefault("threshold")), "margin": margins[0]}
+
     def _to_row(self) -> dict[str, Any]:
         return {"coefficients": Vectors.dense(self._weights[0]), "intercept": self.intercept}
 
@@ -73,8 +93,16 @@ class LinearSVCModel(_SVCParams, BinaryModel):
         return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]))
 
 
+class LinearSVCSettings(TrainingSettings, RidgeSettings, ClassesSettings, total=False):
+    """Params of `LinearSVC`."""
+
+
+class LinearSVCAccessors(TrainingAccessors, RidgeAccessors, ClassesAccessors):
+    """Setters and getters of `LinearSVC`."""
+
+
 @with_accessors
-class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasClassWeight):
+class LinearSVC(_SVCParams, LinearEstimator[LinearSVCModel], LinearSVCAccessors):
     """Linear support vector machine for labels 0 and 1.
 
     Minimises, as MLlib means to do, ``(1/W) sum_i w_i max(0, 1 - (2 y_i - 1) m_i) + regParam/2 sum_j s_j^2 b_j^2`` with
@@ -98,9 +126,13 @@ class LinearSVC(LinearEstimator[LinearSVCModel], _SVCParams, RidgeParams, HasCla
     'duality gap 1.2e-07 <= 3.5e-07'
     """
 
-    def _set_own_defaults(self) -> None:
-        _SVCParams._set_own_defaults(self)
-        self._set_penalty_defaults()
+    def __init__(self, **params: Unpack[LinearSVCSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[LinearSVCSettings]) -> LinearSVC:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {**super()._rules(), "threshold": (lambda value: not math.isnan(value), "a number, not NaN")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,26 +12,51 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.ml.linalg import DenseVector, Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasProbabilityCol, HasRawPredictionCol
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import IncompatibleError
+from sparkgd.classification.summaries import (
+    LogisticRegressionSummary,
+    logistic_summary,
+    logistic_training_summary,
+)
 from sparkgd.kernels.predictions import LARGEST, LargestPrediction, Prediction, ThresholdPrediction
 from sparkgd.losses import LogisticLoss, Loss, MultinomialLoss
+from sparkgd.ml import sql
+from sparkgd.ml.data_checks import check_has_features
+from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.estimator import LinearEstimator
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.model import ClassifierModel, raw_prediction
 from sparkgd.ml.params.class_weights import HasClassWeight
 from sparkgd.ml.params.penalty import ElasticNetParams, HasBounds, centred
-from sparkgd.ml.params.rules import Rule, one_of
-from sparkgd.ml.params.shared import ScoringParams, param, value_or_none, with_accessors
+from sparkgd.ml.params.rules import Rule, one_of_in_any_case
+from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ClassesAccessors,
+    ClassesSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import java_model
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Array = npt.NDArray[np.float64]
 
 
-class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams):
+class _LogisticParams(
+    TrainingParams, HasRawPredictionCol, HasProbabilityCol, ThresholdParams, ElasticNetParams, HasBounds, HasClassWeight
+):
     """Params shared by the estimator and its model."""
 
     family = param(
@@ -40,18 +66,12 @@ class _LogisticParams(ScoringParams, HasRawPredictionCol, HasProbabilityCol, Thr
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(
-            featuresCol="features",
-            predictionCol="prediction",
-            rawPredictionCol="rawPrediction",
-            probabilityCol="probability",
-            threshold=0.5,
-            family="auto",
-        )
+        self._set_penalty_defaults()
+        self._setDefault(rawPredictionCol="rawPrediction", probabilityCol="probability", threshold=0.5, family="auto")
 
 
-@with_accessors
-class LogisticRegressionModel(_LogisticParams, ClassifierModel):
+@with_model_accessors
+class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
     """A fitted logistic regression.
 
     Binomial: ``transform`` adds ``rawPrediction`` = [-m, m], ``probability`` = [1-p, p] and ``prediction`` = 1.0 where
@@ -94,15 +114,51 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel):
             "predictionCol": (probability > self.getThreshold()).cast("double"),
         }
 
+    def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return logistic_summary(self.numClasses)(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = logistic_training_summary(self.numClasses)(self._summary, self, dataset, estimator)
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        if not self._is_multinomial:
+            probability = sql.logistic(margins[0])
+            prediction = sql.above(probability, self.getThreshold())
+            return {"prediction": prediction, "margin": margins[0], "probability": probability}
+        probabilities, cuts = sql.softmax(margins), self._divisors()
+        scaled = margins
+        if cuts is not None:
+            scaled = [f"{p} / {sql.number(cut)}" for p, cut in zip(probabilities, cuts, strict=True)]
+        listed = {"margin": margins, "probability": probabilities}
+        arrays = {name: f"array({', '.join(values)})" for name, values in listed.items()}
+        return {"prediction": sql.largest(scaled), **arrays}
+
     def _to_row(self) -> dict[str, Any]:
         sizes = {"numClasses": self.numClasses, "numFeatures": self.numFeatures, "isMultinomial": self._is_multinomial}
         return {**sizes, **super()._to_row()}
 
 
+class LogisticRegressionSettings(TrainingSettings, ElasticNetSettings, BoundsSettings, ClassesSettings, total=False):
+    """Params of `LogisticRegression`."""
+
+    family: str
+    probabilityCol: str
+    thresholds: list[float]
+
+
+class LogisticRegressionAccessors(TrainingAccessors, ElasticNetAccessors, BoundsAccessors, ClassesAccessors):
+    """Setters and getters of `LogisticRegression`."""
+
+    setFamily: Setter[str]
+    setProbabilityCol: Setter[str]
+    setThresholds: Setter[list[float]]
+    getFamily: Getter[str]
+
+
 @with_accessors
-class LogisticRegression(
-    LinearEstimator[LogisticRegressionModel], _LogisticParams, ElasticNetParams, HasBounds, HasClassWeight
-):
+class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionModel], LogisticRegressionAccessors):
     """Logistic regression for two or more classes, labelled 0, 1, ...
 
     Minimises, as MLlib does,
@@ -128,24 +184,44 @@ class LogisticRegression(
     'converged'
     """
 
-    def _set_own_defaults(self) -> None:
-        _LogisticParams._set_own_defaults(self)
-        self._set_penalty_defaults()
+    def __init__(self, **params: Unpack[LogisticRegressionSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[LogisticRegressionSettings]) -> LogisticRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {
             **super()._rules(),
-            "family": one_of("auto", "binomial", "multinomial"),
+            "family": one_of_in_any_case("auto", "binomial", "multinomial"),
             "thresholds": THRESHOLDS_RULE,
         }
+
+    def _check_given(self) -> None:
+        self._check_contradiction()
+
+    def checkParams(self) -> None:
+        """Check the value of every param, and that ``threshold`` and ``thresholds`` do not contradict each other.
+
+        Raises
+        ------
+        InvalidParamError
+            If a value is not allowed.
+        """
+        super().checkParams()
+        self._check_contradiction()
 
     def _num_classes(self, data: TrainingData) -> int:
         classes = data.num_classes(self.getOrDefault("labelCol"))
         self._check_thresholds(classes)
+        if self._loss(classes).num_outputs > 1:
+            check_has_features(data.rows.statistics, self._columns())
         return classes
 
     def _loss(self, classes: int) -> Loss:
-        family = self.getOrDefault("family")
+        family = self.getOrDefault("family").lower()
         if family == "binomial" or (family == "auto" and classes == 2):
             return LogisticLoss()
         if value_or_none(self, "offsetCol") is not None:

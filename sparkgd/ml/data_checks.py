@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from sparkgd.data.statistics import MAX_CLASSES, Statistics
 from sparkgd.engine.packed import PackedPartition
-from sparkgd.exceptions import InvalidDataError
 from sparkgd.losses.base import LabelRange, LabelSummary
 from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.errors import InvalidDataError
 
 ADVICE = {
     "features": "impute or drop them before fit",
@@ -31,10 +31,10 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
     """
     parts = list(parts)
     names = columns.role_names()
-    for role in names:
+    with_nulls = {role for part in parts for role in part.handle.nulls}
+    for role in (role for role in names if role in with_nulls):
         nulls = sum(part.handle.nulls.get(role, 0) for part in parts)
-        if nulls:
-            raise _bad_rows(role, names[role], nulls, "null")
+        raise _bad_rows(role, names[role], nulls, "null")
     widths = {width for part in parts if part.handle.source_rows or part.handle.ragged for width in part.handle.widths}
     if not widths:
         raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
@@ -43,8 +43,20 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         raise InvalidDataError(
             f"column {names['features']!r} holds vectors of different lengths ({lengths}); all must have the same"
         )
-    if widths == {0}:
-        raise InvalidDataError(f"column {names['features']!r} holds vectors of length 0; there are no features")
+
+
+def check_has_features(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse vectors of length 0 for a model of several outputs: the JVM cannot score it.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    if not len(statistics.mean):
+        name = columns.role_names()["features"]
+        raise InvalidDataError(
+            f"column {name!r} holds vectors of length 0; there are no features, and a multinomial model needs some"
+        )
 
 
 def check_problems(statistics: Statistics, columns: InputColumns) -> None:
@@ -59,7 +71,7 @@ def check_problems(statistics: Statistics, columns: InputColumns) -> None:
         where = ""
         if role == "features" and statistics.bad_columns:
             found = sorted(statistics.bad_columns)
-            where = " in " + ", ".join(columns.feature_name(j) for j in found[:10])
+            where = " in " + ", ".join(columns.feature_name(j, len(statistics.mean)) for j in found[:10])
             where += f" and {len(found) - 10} more" if len(found) > 10 else ""
         raise _bad_rows(role, names[role], count, problem, where)
 
@@ -116,4 +128,5 @@ def _labels(low: float, high: float, integer: bool) -> str:
 
 def _bad_rows(role: str, name: str, count: int, problem: str, where: str = "") -> InvalidDataError:
     rows = "1 row" if count == 1 else f"{count} rows"
-    return InvalidDataError(f"column {name!r}: {rows} with values that are {problem}{where}; {ADVICE[role]}")
+    advice = ADVICE.get(role, ADVICE["features"])
+    return InvalidDataError(f"column {name!r}: {rows} with values that are {problem}{where}; {advice}")

@@ -16,11 +16,11 @@ from pyspark.sql import DataFrame
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.engine.base import Packing
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.kernels.predictions import Prediction
 from sparkgd.losses.base import LabelRange, Loss
-from sparkgd.ml.columns import InputColumns
+from sparkgd.ml.columns import InputColumns, input_columns
 from sparkgd.ml.data_checks import check_label
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.fitting import ModelIterator, fit_together, raised
 from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
@@ -54,7 +54,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         super().__init__()
         self._set_training_defaults()
         self._set_own_defaults()
-        set_all(self, params)
+        self.setParams(**params)
 
     def _set_own_defaults(self) -> None:
         """Defaults of the params that only this estimator has."""
@@ -66,8 +66,15 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         ------
         TypeError
             If a name is not a param of this estimator, or a value has the wrong type.
+        InvalidParamError
+            If values contradict each other.
         """
-        return set_all(self, params)
+        set_all(self, params)
+        self._check_given()
+        return self
+
+    def _check_given(self) -> None:
+        """Refuse params that contradict each other, as soon as they are set by name."""
 
     def setCallbacks(self, callbacks: Sequence[Callback]) -> LinearEstimator[ModelT]:
         """Functions called with a `sparkgd.training.loop.Record` after every round; a true result stops the fit.
@@ -212,14 +219,7 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
         return self._solver_settings().name == "auto" and self._loss(2).is_quadratic
 
     def _columns(self) -> InputColumns:
-        several = value_or_none(self, "featuresCols")
-        return InputColumns(
-            features=tuple(several) if several else self.getOrDefault("featuresCol"),
-            label=self.getOrDefault("labelCol"),
-            weight=value_or_none(self, "weightCol") or None,
-            offset=value_or_none(self, "offsetCol") or None,
-            validation=value_or_none(self, "validationIndicatorCol"),
-        )
+        return input_columns(self)
 
     def _settings(self, loss: Loss, data: TrainingData) -> FitSettings:
         """The params in NumPy's spelling: the one place of translation."""

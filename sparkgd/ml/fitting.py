@@ -39,6 +39,9 @@ def fit_together(dataset: DataFrame, estimators: Sequence[LinearEstimator[ModelT
                 found |= models_of(fits_of(chosen, data, found))
         except SparkGDError as error:  # of the data: nobody's model can be fitted
             found |= dict.fromkeys(members, error)
+    for number, model in found.items():
+        if not isinstance(model, SparkGDError):
+            model._remember(dataset, estimators[number])  # type: ignore[attr-defined]
     return [found[number] for number in range(len(estimators))]
 
 

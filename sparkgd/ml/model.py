@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from pyspark.ml.base import Model
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseMatrix, DenseVector, Vector
+from pyspark.ml.linalg import DenseVector, Matrix, Vector
 from pyspark.ml.param.shared import HasRawPredictionCol
 from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import IncompatibleError
-from sparkgd.ml.columns import temporary_name
-from sparkgd.ml.params.shared import ScoringParams, matrix_of, value_or_none
+from sparkgd.ml.columns import feature_names, input_columns, temporary_name
+from sparkgd.ml.errors import IncompatibleError
+from sparkgd.ml.matrices import matrix_of
+from sparkgd.ml.params.shared import TrainingParams, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
 from sparkgd.ml.plain_names import score_with_plain_names
 from sparkgd.ml.scoring import configured, with_margin, with_vector
@@ -26,7 +28,7 @@ from sparkgd.ml.summary import HasSummary
 Array = npt.NDArray[np.float64]
 
 
-class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
+class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary):
     """A fitted linear model: raw predictions are ``x . weights[k] + intercepts[k] + offset`` for each output k.
 
     Parameters
@@ -37,12 +39,42 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
 
     def __init__(self, weights: Array | None = None, intercepts: Array | None = None) -> None:
         super().__init__()
+        self._set_training_defaults()
         self._set_own_defaults()
         self._weights = np.zeros((1, 0)) if weights is None else weights
         self._intercepts = np.zeros(1) if intercepts is None else intercepts
 
     def _set_own_defaults(self) -> None:
         """Defaults of the model's params."""
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        """What it was fitted to, and by which estimator, for whoever asks about the fit later."""
+        self._feature_names = feature_names(dataset, input_columns(self).features, self.numFeatures)
+
+    @property
+    def coefficientTable(self) -> pd.DataFrame:
+        """The coefficients by name, the intercept last; one column for each class if multinomial.
+
+        Where the model was fitted in this process, by maximum likelihood and without a penalty, with standard errors,
+        tests and intervals: see ``summary.inference``.
+        """
+        names = [*self.featureNames, "(Intercept)"]
+        columns = ["estimate"] if len(self._intercepts) == 1 else [f"class {k}" for k in range(len(self._intercepts))]
+        values = np.column_stack([self._weights, self._intercepts]).T
+        return pd.DataFrame(values, index=pd.Index(names, name="name"), columns=columns)
+
+    @property
+    def featureNames(self) -> list[str]:
+        """Names of the features: of their columns, or what the vector column's metadata call them, else numbers."""
+        names = self._feature_names
+        return [f"{self.getOrDefault('featuresCol')}_{j}" for j in range(self.numFeatures)] if names is None else names
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: " + ", ".join(f"{name}={value}" for name, value in self._description().items())
+
+    def _description(self) -> dict[str, Any]:
+        """What ``repr`` says, by name."""
+        return {"uid": self.uid, "numFeatures": self.numFeatures}
 
     @property
     def coefficients(self) -> DenseVector:
@@ -66,7 +98,10 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         features = value_or_none(self, "featuresCols")
         chosen = tuple(features) if features else self.getOrDefault("featuresCol")
-        return score_with_plain_names(self, dataset, lambda model, df: with_vector(df, chosen, model._score))
+        invalid, width = self.getOrDefault("handleInvalid"), self.numFeatures
+        return score_with_plain_names(
+            self, dataset, lambda model, df: with_vector(df, chosen, model._score, invalid, width)
+        )
 
     @abstractmethod
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
@@ -86,6 +121,14 @@ class LinearModel(ScoringParams, Model, ModelPersistence, HasSummary):
 
 class BinaryModel(LinearModel, HasRawPredictionCol):
     """A linear classifier for labels 0 and 1: ``rawPrediction`` is [-m, m] with m the margin."""
+
+    @property
+    def numClasses(self) -> int:
+        """Number of classes."""
+        return 2
+
+    def _description(self) -> dict[str, Any]:
+        return {"uid": self.uid, "numClasses": self.numClasses, "numFeatures": self.numFeatures}
 
     def predictRaw(self, value: Vector) -> DenseVector:
         """Raw prediction [-m, m] of one row, without its offset."""
@@ -157,8 +200,11 @@ class ClassifierModel(BinaryModel):
             raise IncompatibleError(f"a multinomial model has no {name}; use {instead}, which has a row for each class")
 
     @property
-    def coefficientMatrix(self) -> DenseMatrix:
-        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial."""
+    def coefficientMatrix(self) -> Matrix:
+        """Coefficients as a matrix of shape (1, numFeatures), or (numClasses, numFeatures) if multinomial.
+
+        It is sparse where that takes less memory, as MLlib's is.
+        """
         return matrix_of(self._weights)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any, Protocol, cast
 
@@ -10,7 +11,16 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ModelFormatError
-from sparkgd.ml.params.shared import ScoringParams
+from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
+
+FORMAT_VERSION = 1
+"""Of saved models."""
+
+SCORED_BY = {*SCORING_PARAMS, "family", "link", "variancePower", "linkPower"} - {"handleInvalid"}
+"""Params of models that are saved where MLlib saves its own."""
+
+FIT_PARAMS, FIT_DEFAULTS = "fitParamMap", "fitDefaultParamMap"
+"""Where a saved model has the other params, which tell how it was fitted."""
 
 
 class Saved(Protocol):
@@ -45,6 +55,22 @@ def save_metadata(instance: ScoringParams, path: str, spark: SparkSession) -> No
     DefaultParamsWriter.saveMetadata(instance, path, spark, paramMap=instance._saved_params())
 
 
+def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession) -> None:
+    """Write class and params: those by which it scores where MLlib has them, for its readers refuse others."""
+    saved, defaults = model._saved_params(), {param.name: value for param, value in model._defaultParamMap.items()}
+    told = copy.copy(model)
+    told._defaultParamMap = {param: value for param, value in told._defaultParamMap.items() if param.name in SCORED_BY}
+    extra = {
+        "formatVersion": FORMAT_VERSION,
+        FIT_PARAMS: {name: value for name, value in saved.items() if name not in SCORED_BY},
+        FIT_DEFAULTS: {name: value for name, value in defaults.items() if name not in SCORED_BY},
+    }
+    if model._feature_names is not None:
+        extra["featureNames"] = model._feature_names
+    scoring = {name: value for name, value in saved.items() if name in SCORED_BY}
+    DefaultParamsWriter.saveMetadata(told, path, spark, extra, scoring)
+
+
 class ModelWriter(MLWriter):
     """Writes a model's params and data."""
 
@@ -54,7 +80,7 @@ class ModelWriter(MLWriter):
 
     def saveImpl(self, path: str) -> None:
         """Write the directory; called by ``save`` once the path is free."""
-        save_metadata(cast(ScoringParams, self._model), path, self.sparkSession)
+        save_model_metadata(cast(ScoringParams, self._model), path, self.sparkSession)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         # Python's integers become bigint, which MLlib's reader of the same row refuses.
         counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}
@@ -88,6 +114,9 @@ class ModelReader(MLReader[Any]):
             raise ModelFormatError(f"{path}/data is not that of a {expected}: {error}") from error
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
+        model._set(**metadata.get(FIT_PARAMS, {}))
+        model._setDefault(**metadata.get(FIT_DEFAULTS, {}))
+        model._feature_names = metadata.get("featureNames")
         return model
 
 

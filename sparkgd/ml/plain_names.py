@@ -12,8 +12,8 @@ from typing import TypeVar
 from pyspark.sql import DataFrame
 
 from sparkgd.ml.columns import check_new, is_plain, temporary_name
+from sparkgd.ml.lookup import find
 from sparkgd.ml.params.shared import ScoringParams, value_or_none
-from sparkgd.ml.scoring import quoted
 
 ModelT = TypeVar("ModelT", bound=ScoringParams)
 
@@ -36,7 +36,7 @@ def score_with_plain_names(model: ModelT, df: DataFrame, score: Callable[[ModelT
     offset = value_or_none(model, "offsetCol")
     if offset and not is_plain(offset):
         plain["offsetCol"] = temporary_name("offset")
-        df = df.withColumn(plain["offsetCol"], quoted(offset))
+        df = df.withColumn(plain["offsetCol"], find(df, offset, "offsetCol").column)
     if not plain:
         return score(model, df)
     scored = score(model.copy({model.getParam(name): column for name, column in plain.items()}), df)

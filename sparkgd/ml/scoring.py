@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pyspark import SparkContext
 from pyspark.ml.common import _py2java
-from pyspark.ml.linalg import DenseMatrix, DenseVector
+from pyspark.ml.linalg import DenseVector, Matrix, Vector
 from pyspark.ml.param import Params
 from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame
@@ -20,7 +20,8 @@ from pyspark.sql.types import DoubleType
 
 from sparkgd.losses import Loss
 from sparkgd.losses.log_link import LogLinkLoss
-from sparkgd.ml.columns import features_column, is_plain, temporary_name
+from sparkgd.ml.columns import is_plain, temporary_name
+from sparkgd.ml.features import is_valid, vector_column
 
 
 def java_model(class_name: str, *arguments: Any) -> Any:
@@ -29,7 +30,7 @@ def java_model(class_name: str, *arguments: Any) -> Any:
     constructor: Any = context._jvm
     for part in f"org.apache.spark.ml.{class_name}".split("."):
         constructor = getattr(constructor, part)
-    converted = [_py2java(context, a) if isinstance(a, DenseVector | DenseMatrix) else a for a in arguments]
+    converted = [_py2java(context, a) if isinstance(a, Vector | Matrix) else a for a in arguments]
     return constructor(*converted)
 
 
@@ -43,16 +44,25 @@ def configured(model: JavaModel, instance: Params, vector: str, names: Iterable[
 
 
 def with_vector(
-    df: DataFrame, features: str | tuple[str, ...], score: Callable[[DataFrame, str], DataFrame]
+    df: DataFrame,
+    features: str | tuple[str, ...],
+    score: Callable[[DataFrame, str], DataFrame],
+    invalid: str,
+    width: int,
 ) -> DataFrame:
-    """Apply ``score(df, vector_column)``, with a temporary column where the features are no vector of a plain name."""
+    """Apply ``score(df, vector_column)``, with a temporary column where the features are no vector of a plain name.
+
+    Rows with ``invalid`` features are left out (``skip``), or scored as so many (``width``) NaN (``keep``).
+    """
     from pyspark.ml.linalg import VectorUDT
 
-    plain = isinstance(features, str) and is_plain(features) and features in df.columns
+    if invalid == "skip":
+        df = df.where(is_valid(df, features))
+    plain = invalid != "keep" and isinstance(features, str) and is_plain(features) and features in df.columns
     if plain and isinstance(df.schema[str(features)].dataType, VectorUDT):
         return score(df, str(features))
     temporary = temporary_name("features")
-    return score(df.withColumn(temporary, features_column(df, features)), temporary).drop(temporary)
+    return score(df.withColumn(temporary, vector_column(df, features, invalid, width)), temporary).drop(temporary)
 
 
 def with_margin(

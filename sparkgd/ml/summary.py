@@ -10,6 +10,7 @@ from sparkgd.training.fit import Fitted
 from sparkgd.training.loop import Outcome, StageRecord
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 
@@ -80,6 +81,10 @@ class TrainingSummary:
             "seconds": f"{self.ingestSeconds:.2f} for ingest, {pilot}{sum(self.secondsPerRound):.2f} for rounds",
         }
         return "\n".join([type(self).__name__, *(f"  {name:<12}{text}" for name, text in lines.items())])
+
+    def _table_or_none(self) -> pd.DataFrame | None:
+        """The table of coefficients with standard errors; None where there are none."""
+        return None
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw objective, validation loss (where there is one) and gradient norm against iterations.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param.shared import HasThreshold, HasThresholds
 
-from sparkgd.exceptions import InvalidParamError
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.rules import Rule
 
 Array = npt.NDArray[np.float64]
@@ -66,6 +66,16 @@ class ThresholdParams(HasThreshold, HasThresholds):
             return [1.0 - threshold, threshold]
         return list(self.getOrDefault("thresholds"))
 
+    def _check_contradiction(self) -> None:
+        """Refuse a ``threshold`` beside ``thresholds`` that mean another one.
+
+        Raises
+        ------
+        InvalidParamError
+        """
+        if self.isSet(self.threshold) and self.isSet(self.thresholds):
+            self.getThreshold()
+
     def _check_thresholds(self, num_classes: int) -> None:
         """Refuse thresholds that do not fit the number of classes or contradict ``threshold``.
 
@@ -83,7 +93,12 @@ class ThresholdParams(HasThreshold, HasThresholds):
 
     def _largest(self, probability: Array) -> float:
         """The class of the largest probability, each divided by its threshold where there are any."""
+        divisors = self._divisors()
+        return float(np.argmax(probability if divisors is None else probability / divisors))
+
+    def _divisors(self) -> Array | None:
+        """What each class's probability is divided by; None without ``thresholds``."""
         if not self.isSet(self.thresholds):
-            return float(np.argmax(probability))
+            return None
         # A class whose threshold is 0 is predicted whenever it has any probability.
-        return float(np.argmax(probability / np.maximum(self.getOrDefault("thresholds"), np.finfo(float).tiny)))
+        return np.asarray(np.maximum(self.getOrDefault("thresholds"), np.finfo(float).tiny))

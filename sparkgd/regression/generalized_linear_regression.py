@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +19,19 @@ from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPredictio
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.model import LinearModel
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import label_unit
-from sparkgd.ml.params.rules import Rule, one_of
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import Getter, Setter, TrainingAccessors, TrainingSettings
 from sparkgd.ml.scoring import configured, java_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
-from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link
+from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name, mean_in_sql
+from sparkgd.regression.summaries import (
+    GeneralizedLinearRegressionSummary,
+    GeneralizedLinearRegressionTrainingSummary,
+)
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
@@ -35,6 +41,9 @@ from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stage import Inquiry
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -57,7 +66,7 @@ SCORING_PARAMS = ("family", "link", "variancePower", "linkPower", "linkPredictio
 """Params that MLlib's model scores by."""
 
 
-class _GeneralizedParams(ScoringParams):
+class _GeneralizedParams(TrainingParams, HasRegParam):
     """Params shared by the estimator and its model."""
 
     family = param("family", "distribution: gaussian, binomial, poisson, gamma or tweedie", TypeConverters.toString)
@@ -76,29 +85,80 @@ class _GeneralizedParams(ScoringParams):
     )
 
     def _set_own_defaults(self) -> None:
-        self._setDefault(featuresCol="features", predictionCol="prediction", family="gaussian", variancePower=0.0)
+        self._setDefault(family="gaussian", variancePower=0.0, regParam=0.0, maxIter=25, solver="irls")
 
 
-@with_accessors
-class GeneralizedLinearRegressionModel(_GeneralizedParams, LinearModel):
+@with_model_accessors
+class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
     """A fitted generalized linear regression.
 
     ``transform`` adds ``prediction``, the mean ``g^-1(x . coefficients + intercept + offset)`` for the link g, and the
     raw prediction itself where ``linkPredictionCol`` is set.
     """
 
+    _mllib_solvers = ("irls",)
+
+    def _description(self) -> dict[str, Any]:
+        family, link = self.getOrDefault("family"), link_name(self)
+        return {"uid": self.uid, "family": family, "link": link, "numFeatures": self.numFeatures}
+
     def predict(self, value: Vector) -> float:
         """Prediction of one row, without its offset."""
         return float(family_and_link(self).link.inverse(np.array([self._margin(value)]))[0])
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
-        scored: DataFrame = configured(MLlibModel(java), self, vector, SCORING_PARAMS).transform(df)
+        scored: DataFrame = configured(self._mllib_model(), self, vector, SCORING_PARAMS).transform(df)
         return scored
+
+    def evaluate(self, dataset: DataFrame) -> GeneralizedLinearRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return GeneralizedLinearRegressionSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = GeneralizedLinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": mean_in_sql(family_and_link(self).link, margins[0]), "margin": margins[0]}
+
+    def _mllib_model(self) -> MLlibModel:
+        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
+        # Where there is an offset, MLlib's summary fits the model without features by its parent, of the same uid.
+        java.setParent(java_model("regression.GeneralizedLinearRegression", self.uid))
+        return MLlibModel(java)
+
+
+class GeneralizedLinearRegressionSettings(TrainingSettings, total=False):
+    """Params of `GeneralizedLinearRegression`."""
+
+    regParam: float
+    family: str
+    link: str
+    variancePower: float
+    linkPower: float
+    linkPredictionCol: str
+
+
+class GeneralizedLinearRegressionAccessors(TrainingAccessors):
+    """Setters and getters of `GeneralizedLinearRegression`."""
+
+    setRegParam: Setter[float]
+    setFamily: Setter[str]
+    setLink: Setter[str]
+    setVariancePower: Setter[float]
+    setLinkPower: Setter[float]
+    setLinkPredictionCol: Setter[str]
+    getFamily: Getter[str]
+    getLink: Getter[str]
+    getVariancePower: Getter[float]
+    getLinkPower: Getter[float]
+    getLinkPredictionCol: Getter[str]
 
 
 @with_accessors
-class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionModel], _GeneralizedParams, HasRegParam):
+class GeneralizedLinearRegression(
+    _GeneralizedParams, LinearEstimator[GeneralizedLinearRegressionModel], GeneralizedLinearRegressionAccessors
+):
     """Generalized linear regression: a family of distributions whose mean is a function of a linear prediction.
 
     Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum
@@ -121,12 +181,16 @@ class GeneralizedLinearRegression(LinearEstimator[GeneralizedLinearRegressionMod
     >>> model = GeneralizedLinearRegression(family="poisson").fit(df)  # doctest: +SKIP
     """
 
-    def _set_own_defaults(self) -> None:
-        _GeneralizedParams._set_own_defaults(self)
-        self._setDefault(regParam=0.0, maxIter=25, solver="irls")
+    def __init__(self, **params: Unpack[GeneralizedLinearRegressionSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GeneralizedLinearRegressionSettings]) -> GeneralizedLinearRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
-        return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of(*NAMED_LINKS, "tweedie")}
+        return {"solver": one_of("irls", "auto", *SOLVERS), "family": one_of_in_any_case(*NAMED_LINKS, "tweedie")}
 
     def checkParams(self) -> None:
         """Check the value of every param, and that family and link fit together.

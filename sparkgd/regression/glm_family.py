@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param import Params
 
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link, power_link
+from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.sql import number
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,6 +29,16 @@ POWERS = {"gaussian": 0.0, "poisson": 1.0, "gamma": 2.0}
 
 LEAST_MEAN, LARGEST_MEAN = 1e-16, float(np.finfo(np.float64).max)
 """MLlib's."""
+
+
+MEAN_IN_SQL = {
+    "identity": "{}",
+    "log": "exp({})",
+    "inverse": "(1E0 / {})",
+    "logit": "(1E0 / (1E0 + exp(-{})))",
+    "cloglog": "(1E0 - exp(-exp({})))",
+}
+"""The mean as a function of the raw prediction, by link; of a power link its power says it, of probit nothing does."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,31 @@ def family_and_link(instance: Params) -> FamilyAndLink:
         raise InvalidParamError(f"link={link!r} does not go with family={name!r}; give one of {', '.join(links)}")
     family: Family = BinomialFamily() if name == "binomial" else PowerFamily(POWERS[name])
     return FamilyAndLink(family, LINKS[link.lower()])
+
+
+def link_name(instance: Params) -> str:
+    """The link as MLlib calls it: a power of the mean by its number."""
+    given, family = value_or_none(instance, "link"), instance.getOrDefault("family").lower()
+    if family != "tweedie":
+        return given or NAMED_LINKS[family][0]
+    power = value_or_none(instance, "linkPower")
+    return f"{1.0 - instance.getOrDefault('variancePower') if power is None else power}"
+
+
+def mean_in_sql(link: Link, raw_prediction: str) -> str:
+    """A SQL expression of the mean.
+
+    Raises
+    ------
+    IncompatibleError
+        If the link is probit.
+    """
+    if link.name == "probit":
+        raise IncompatibleError("link='probit' has no SQL expression: SQL has no normal distribution")
+    if link.name in MEAN_IN_SQL:
+        return MEAN_IN_SQL[link.name].format(raw_prediction)
+    power = float(np.log(link.value(np.array(np.e))))  # of any power link: ln e^power
+    return f"power({raw_prediction}, {number(1.0 / power)})"
 
 
 def _tweedie(instance: Params) -> FamilyAndLink:

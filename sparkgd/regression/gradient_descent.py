@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.linalg import Vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPrediction
 from sparkgd.losses import Loss
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.loss import HasLoss, LossSettingsParams, loss_of
 from sparkgd.ml.params.penalty import AnyPenaltyParams
-from sparkgd.ml.params.shared import with_accessors
+from sparkgd.ml.params.shared import TrainingParams, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    BoundsAccessors,
+    BoundsSettings,
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    GroupsAccessors,
+    GroupsSettings,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
 from sparkgd.ml.scoring import inverse_link
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
 
-class _RegressorParams(HasLoss, LossSettingsParams):
+class _RegressorParams(HasLoss, TrainingParams, LossSettingsParams, AnyPenaltyParams):
     """Params shared by the estimator and its model."""
 
     def _set_own_defaults(self) -> None:
+        self._set_penalty_defaults()
         self._set_loss_setting_defaults()
-        self._setDefault(featuresCol="features", predictionCol="prediction", loss="squared")
+        self._setDefault(loss="squared")
 
     def _chosen_loss(self, checked: bool = False) -> Loss:
         return loss_of(self, self._loss_settings(), for_classes=False, checked=checked)
 
 
-@with_accessors
+@with_model_accessors
 class GradientDescentRegressorModel(_RegressorParams, LinearModel):
     """A fitted linear regressor; ``prediction`` is the inverse link of ``x . coefficients + intercept + offset``."""
 
@@ -46,8 +64,37 @@ class GradientDescentRegressorModel(_RegressorParams, LinearModel):
         return scored.withColumn(output, inverse_link(self._chosen_loss(), F.col(output)))
 
 
+class GradientDescentRegressorSettings(
+    TrainingSettings, ElasticNetSettings, BoundsSettings, GroupsSettings, total=False
+):
+    """Params of `GradientDescentRegressor`."""
+
+    loss: object
+    epsilon: float
+    quantile: float
+    variancePower: float
+    alpha: float
+
+
+class GradientDescentRegressorAccessors(TrainingAccessors, ElasticNetAccessors, BoundsAccessors, GroupsAccessors):
+    """Setters and getters of `GradientDescentRegressor`."""
+
+    setLoss: Setter[object]
+    setEpsilon: Setter[float]
+    setQuantile: Setter[float]
+    setVariancePower: Setter[float]
+    setAlpha: Setter[float]
+    getLoss: Getter[object]
+    getEpsilon: Getter[float]
+    getQuantile: Getter[float]
+    getVariancePower: Getter[float]
+    getAlpha: Getter[float]
+
+
 @with_accessors
-class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _RegressorParams, AnyPenaltyParams):
+class GradientDescentRegressor(
+    _RegressorParams, LinearEstimator[GradientDescentRegressorModel], GradientDescentRegressorAccessors
+):
     """A linear regressor that minimises any loss of numeric labels.
 
     Minimises
@@ -69,9 +116,13 @@ class GradientDescentRegressor(LinearEstimator[GradientDescentRegressorModel], _
     >>> model = GradientDescentRegressor(loss="quantile", quantile=0.9).fit(df)  # doctest: +SKIP
     """
 
-    def _set_own_defaults(self) -> None:
-        _RegressorParams._set_own_defaults(self)
-        self._set_penalty_defaults()
+    def __init__(self, **params: Unpack[GradientDescentRegressorSettings]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GradientDescentRegressorSettings]) -> GradientDescentRegressor:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def checkParams(self) -> None:
         """Check the value of every param, and that the loss can be made.

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.regression import LinearRegressionModel as MLlibModel
 from pyspark.sql import DataFrame, Row
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.predictions import Prediction, RawPrediction
 from sparkgd.losses import JointHuberLoss, Loss, SquaredLoss
 from sparkgd.ml.estimator import LinearEstimator
-from sparkgd.ml.model import LinearModel
+from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import ElasticNetParams, column_penalty, label_unit
 from sparkgd.ml.params.rules import Rule, between, one_of
-from sparkgd.ml.params.shared import ScoringParams, param, with_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.signatures import (
+    ElasticNetAccessors,
+    ElasticNetSettings,
+    Getter,
+    Setter,
+    TrainingAccessors,
+    TrainingSettings,
+)
+from sparkgd.ml.scoring import java_model
 from sparkgd.penalties import Penalty
+from sparkgd.regression.summaries import LinearRegressionSummary, LinearRegressionTrainingSummary
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Array = npt.NDArray[np.float64]
 
@@ -29,16 +44,24 @@ NORMAL_COLUMNS = 4096
 """Columns up to which MLlib's ``auto`` means its ``normal`` solver."""
 
 
-class _LinearParams(ScoringParams):
+class _LinearParams(TrainingParams, ElasticNetParams):
     """Params shared by the estimator and its model."""
 
+    loss = param("loss", "squaredError, or huber with a fitted scale", TypeConverters.toString)
+    epsilon = param(
+        "epsilon", "residual, in units of the scale, where huber turns linear (> 1)", TypeConverters.toFloat
+    )
+
     def _set_own_defaults(self) -> None:
-        self._setDefault(featuresCol="features", predictionCol="prediction")
+        self._set_penalty_defaults()
+        self._setDefault(loss="squaredError", epsilon=1.35)
 
 
-@with_accessors
-class LinearRegressionModel(_LinearParams, LinearModel):
+@with_model_accessors
+class LinearRegressionModel(_LinearParams, MLlibTwin):
     """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
+
+    _mllib_solvers = ("auto", "normal", "l-bfgs")
 
     def __init__(self, weights: Array | None = None, intercepts: Array | None = None, scale: float = 1.0) -> None:
         super().__init__(weights, intercepts)
@@ -56,6 +79,22 @@ class LinearRegressionModel(_LinearParams, LinearModel):
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
         return self._with_margin(df, vector, self.getOrDefault("predictionCol"))
 
+    def _mllib_model(self) -> MLlibModel:
+        return MLlibModel(
+            java_model("regression.LinearRegressionModel", self.uid, self.coefficients, self.intercept, self.scale)
+        )
+
+    def evaluate(self, dataset: DataFrame) -> LinearRegressionSummary:
+        """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
+        return LinearRegressionSummary(self, dataset)
+
+    def _remember(self, dataset: DataFrame, estimator: Any) -> None:
+        super()._remember(dataset, estimator)
+        self._summary = LinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
+
+    def _sql(self, margins: Sequence[str]) -> dict[str, str]:
+        return {"prediction": margins[0], "margin": margins[0]}
+
     def _to_row(self) -> dict[str, Any]:
         return {**super()._to_row(), "scale": self.scale}
 
@@ -64,8 +103,24 @@ class LinearRegressionModel(_LinearParams, LinearModel):
         return cls(row.coefficients.toArray()[None, :], np.array([row.intercept]), row.scale)
 
 
+class LinearRegressionSettings(TrainingSettings, ElasticNetSettings, total=False):
+    """Params of `LinearRegression`."""
+
+    loss: str
+    epsilon: float
+
+
+class LinearRegressionAccessors(TrainingAccessors, ElasticNetAccessors):
+    """Setters and getters of `LinearRegression`."""
+
+    setLoss: Setter[str]
+    setEpsilon: Setter[float]
+    getLoss: Getter[str]
+    getEpsilon: Getter[float]
+
+
 @with_accessors
-class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, ElasticNetParams):
+class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel], LinearRegressionAccessors):
     """Linear regression by least squares, or with a loss that large residuals disturb less.
 
     With ``loss="squaredError"`` it minimises, as MLlib does,
@@ -99,15 +154,13 @@ class LinearRegression(LinearEstimator[LinearRegressionModel], _LinearParams, El
     DenseVector([0.5, -1.2])
     """
 
-    loss = param("loss", "squaredError, or huber with a fitted scale", TypeConverters.toString)
-    epsilon = param(
-        "epsilon", "residual, in units of the scale, where huber turns linear (> 1)", TypeConverters.toFloat
-    )
+    def __init__(self, **params: Unpack[LinearRegressionSettings]) -> None:
+        super().__init__(**params)
 
-    def _set_own_defaults(self) -> None:
-        _LinearParams._set_own_defaults(self)
-        self._set_penalty_defaults()
-        self._setDefault(loss="squaredError", epsilon=1.35)
+    def setParams(self, **params: Unpack[LinearRegressionSettings]) -> LinearRegression:  # type: ignore[override]
+        """Set params by name; returns the object itself."""
+        super().setParams(**params)
+        return self
 
     def _rules(self) -> dict[str, Rule]:
         return {

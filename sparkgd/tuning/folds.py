@@ -12,8 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
-from sparkgd.exceptions import InvalidDataError
-from sparkgd.ml.columns import quoted
+from sparkgd.ml.errors import InvalidDataError
+from sparkgd.ml.lookup import quoted
 
 MOST_FOLDS = 254
 """A block keeps the number of a row's fold in a byte; the last one is that of rows that no model leaves out."""

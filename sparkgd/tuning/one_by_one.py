@@ -11,7 +11,8 @@ from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import InvalidDataError, SparkGDError
+from sparkgd.exceptions import SparkGDError
+from sparkgd.ml.errors import InvalidDataError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.fitting import fit_together
 from sparkgd.tuning.results import ParamMap, Trial, refused

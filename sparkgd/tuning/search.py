@@ -11,8 +11,9 @@ from pyspark.ml.base import Model
 from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
 
-from sparkgd.exceptions import InvalidDataError, SparkGDError
+from sparkgd.exceptions import SparkGDError
 from sparkgd.ml.display.grid import GridLine
+from sparkgd.ml.errors import InvalidDataError
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.fitting import fits_of, grouped, packed
 from sparkgd.ml.model_fits import ModelFit, Training, following
@@ -111,6 +112,7 @@ class Search:
                     leader = self._best() if wants_best else None
                     if leader is not None and leader in members and leader != chosen:
                         best, chosen = search.model_of_all_rows(leader), leader
+                        best._remember(self._folds.df, self._estimators[leader])  # type: ignore[attr-defined]
             except SparkGDError as error:
                 if len(members) == len(self._estimators):
                     raise  # the data are to blame, and nothing is lost

@@ -23,8 +23,9 @@ from pyspark.ml.util import DefaultParamsReader, MLReader
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparkgd.exceptions import ConvergenceWarning, InvalidDataError, InvalidParamError
+from sparkgd.exceptions import ConvergenceWarning
 from sparkgd.ml.display.grid import GridLine
+from sparkgd.ml.errors import InvalidDataError, InvalidParamError
 from sparkgd.ml.warn import warn
 from sparkgd.solvers.base import Status
 from sparkgd.tuning.folds import (

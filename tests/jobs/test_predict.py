@@ -37,7 +37,7 @@ def test_libsvm_rows_that_lack_the_last_feature(spark: SparkSession, model: Path
     [
         ({"--model": "missing"}, "--model 'missing' is not a model directory"),
         ({"--input": "missing.csv"}, "PATH_NOT_FOUND"),
-        ({"--format": "text"}, "featuresCol='features': there is no such column"),
+        ({"--format": "text"}, "featuresCol='features' does not exist"),
         ({"--output": "."}, "'.' exists; give another path or --overwrite"),
     ],
 )

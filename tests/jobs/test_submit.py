@@ -66,7 +66,7 @@ def test_a_missing_column_is_one_line_and_exit_code_2(data: Path, tmp_path: Path
         str(ROOT / "jobs" / "train.py"), "--input", data.name, "--labelCol", "malign", "--model", "model", cwd=tmp_path
     )  # fmt: skip
     assert run.returncode == 2
-    assert run.stdout.startswith("error: labelCol='malign': there is no such column; the DataFrame has ")
+    assert run.stdout.startswith("error: labelCol='malign' does not exist; the DataFrame has ")
     assert run.stdout.count("\n") == 1
     assert "Traceback" not in run.stderr
     assert "Exception" not in run.stderr

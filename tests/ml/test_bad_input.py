@@ -46,7 +46,7 @@ BEFORE_ANY_JOB = {
         Q(featuresCol="fetures"),
         lambda d: d,
         InvalidDataError,
-        "featuresCol='fetures'.*no such column",
+        "featuresCol='fetures' does not exist",
     ),
     "missing label": (Q(labelCol="y"), lambda d: d, InvalidDataError, "labelCol='y'.*the DataFrame has 'features'"),
     "missing weight": (Q(weightCol="w"), lambda d: d, InvalidDataError, "weightCol='w'"),
@@ -158,7 +158,7 @@ FOUND_BY_INGEST = {
         r"different lengths \(1, 2\)",
     ),
     "no features": (
-        Q(),
+        Q(family="multinomial"),
         lambda d: d.withColumn("features", F.array().cast("array<double>")),
         "length 0; there are no features",
     ),

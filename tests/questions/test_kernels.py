@@ -254,7 +254,9 @@ def test_second_order_kernels_never_make_a_large_chunk_dense():
 @pytest.mark.parametrize("storage", [DenseFeatures, CsrFeatures])
 @pytest.mark.parametrize("columns", [None, np.array([0, 2])])
 def test_models_that_leave_out_folds_at_one_point_share_the_hessians_of_folds(storage, columns):
-    block = stored(replace(random_block(LogisticLoss(), 60, 4, seed=5), fold=(np.arange(60) % 4).astype(np.uint8)), storage)
+    block = stored(
+        replace(random_block(LogisticLoss(), 60, 4, seed=5), fold=(np.arange(60) % 4).astype(np.uint8)), storage
+    )
     layout = CoefLayout(4)
     problems = [problem_of(LogisticLoss(), layout, held_out) for held_out in (2, 0, 2, 1)]
     question = HessianQuestion(np.linspace(-1.0, 1.0, 5), columns)

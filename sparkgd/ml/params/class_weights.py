@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyspark.ml.param import Params
 
 from sparkgd.data.statistics import Group, Statistics
-from sparkgd.exceptions import InvalidDataError, InvalidParamError
+from sparkgd.ml.errors import InvalidDataError, InvalidParamError
 from sparkgd.ml.params.shared import param
 
 Array = npt.NDArray[np.float64]

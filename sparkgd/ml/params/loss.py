@@ -6,9 +6,9 @@ from typing import Any
 
 from pyspark.ml.param import Params, TypeConverters
 
-from sparkgd.exceptions import InvalidParamError
 from sparkgd.losses import LOSSES, Loss, LossSettings
 from sparkgd.losses.custom import as_loss, custom_loss, import_path, load_loss
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import ScoringParams, param, value_or_none
 
 

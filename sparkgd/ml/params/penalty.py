@@ -10,7 +10,7 @@ from pyspark.ml.param import Params, TypeConverters
 from pyspark.ml.param.shared import HasElasticNetParam, HasRegParam, HasStandardization
 
 from sparkgd.data.statistics import Statistics
-from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
+from sparkgd.ml.errors import IncompatibleError, InvalidDataError, InvalidParamError
 from sparkgd.ml.params.shared import param, to_floats, to_rows, value_or_none
 from sparkgd.penalties import Bounded, ElasticNet, GroupLasso, NoPenalty, Penalty
 

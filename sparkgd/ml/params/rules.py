@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pyspark.ml.param import Params
 
-from sparkgd.exceptions import InvalidParamError
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.solvers.schedules import SCHEDULES
 from sparkgd.solvers.updates import UPDATES
@@ -34,6 +34,11 @@ def one_of(*names: str) -> Rule:
     return (lambda value: value in names), "one of " + ", ".join(repr(name) for name in names)
 
 
+def one_of_in_any_case(*names: str) -> Rule:
+    """Rule that a string is one of several in lower case, or in any case, as MLlib has it for some params."""
+    return (lambda value: value.lower() in names), one_of(*names)[1]
+
+
 RULES: dict[str, Rule] = {
     "maxIter": between(0, np.inf),
     "tol": between(0, np.inf),
@@ -55,6 +60,7 @@ RULES: dict[str, Rule] = {
     "maxSeconds": between(0, np.inf, open_low=True),
     "earlyStoppingRounds": between(1, np.inf),
     "threshold": between(0, 1),
+    "handleInvalid": one_of("error", "skip", "keep"),
 }
 """What each param allows, checked before anything else when a fit begins."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
 import numpy as np
-from pyspark.ml.linalg import DenseMatrix, Matrix, Vector
+from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
     HasAggregationDepth,
@@ -36,17 +37,49 @@ def param(name: str, doc: str, convert: Callable[[Any], Any]) -> Param[Any]:
     return Param(Params._dummy(), name, doc, typeConverter=convert)
 
 
+SCORING_PARAMS = (
+    "featuresCol", "featuresCols", "offsetCol", "predictionCol", "rawPredictionCol", "probabilityCol",
+    "linkPredictionCol", "threshold", "thresholds", "handleInvalid",
+)  # fmt: skip
+"""Params by which a fitted model scores: only these may be set on it, the others tell how it was fitted."""
+
+
 def with_accessors(cls: ClassT) -> ClassT:
-    """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param."""
-    names = {
-        name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)
-    }  # fmt: skip
-    for name in sorted(names):
-        title = name[0].upper() + name[1:]
-        if not hasattr(cls, f"set{title}"):
-            setattr(cls, f"set{title}", _setter(name, f"set{title}"))
-        if not hasattr(cls, f"get{title}"):
-            setattr(cls, f"get{title}", _getter(name, f"get{title}"))
+    """Class decorator: adds ``setX(value)``, which returns the object, and ``getX()`` for every declared param.
+
+    `inspect.signature` of the class, which editors complete from, has the params with their defaults.
+    """
+    names = _declared(cls)
+    _with_getters(_with_setters(cls, names), names)
+    unset = cls()
+    keywords = [Parameter(name, Parameter.KEYWORD_ONLY, default=value_or_none(unset, name)) for name in names]
+    cls.__signature__ = Signature(keywords)  # type: ignore[attr-defined]
+    return cls
+
+
+def with_model_accessors(cls: ClassT) -> ClassT:
+    """The same for a fitted model, which has the setters of `SCORING_PARAMS` alone."""
+    names = _declared(cls)
+    return _with_getters(_with_setters(cls, [name for name in names if name in SCORING_PARAMS]), names)
+
+
+def _declared(cls: type[Params]) -> list[str]:
+    return sorted({name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)})
+
+
+def _with_setters(cls: ClassT, names: list[str]) -> ClassT:
+    for name in names:
+        title = f"set{name[0].upper()}{name[1:]}"
+        if not hasattr(cls, title):
+            setattr(cls, title, _setter(name, title))
+    return cls
+
+
+def _with_getters(cls: ClassT, names: list[str]) -> ClassT:
+    for name in names:
+        title = f"get{name[0].upper()}{name[1:]}"
+        if not hasattr(cls, title):
+            setattr(cls, title, _getter(name, title))
     return cls
 
 
@@ -107,16 +140,19 @@ def to_floats(value: Any) -> list[float]:
     return to_rows([value] if np.isscalar(value) else value)[0]
 
 
-def matrix_of(rows: np.ndarray) -> DenseMatrix:
-    """A pyspark matrix of a two-dimensional array."""
-    return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel().tolist(), isTransposed=True)
-
-
 class HasInput(HasFeaturesCol):
     """Which columns hold the features."""
 
     featuresCols = param(
-        "featuresCols", "numeric columns to use as features, in place of featuresCol", TypeConverters.toListString
+        "featuresCols",
+        "columns of numbers, vectors or arrays to use as features, in place of featuresCol",
+        TypeConverters.toListString,
+    )
+    handleInvalid = param(
+        "handleInvalid",
+        "what becomes of rows whose features are null or NaN: error; skip leaves them out; keep scores them as NaN, "
+        "and is an error in fit",
+        TypeConverters.toString,
     )
 
 
@@ -228,6 +264,8 @@ class HasOffset(Params):
 class ScoringParams(HasInput, HasPredictionCol, HasOffset):
     """Params that a model needs to score rows; copied from the estimator to its model."""
 
+    _feature_names: list[str] | None = None
+
     def _saved_params(self) -> dict[str, Any]:
         """The params that are set, by name, as JSON can hold them."""
         return {p.name: value for p, value in self._paramMap.items()}
@@ -254,6 +292,7 @@ class TrainingParams(
     def _set_training_defaults(self) -> None:
         self._setDefault(
             featuresCol="features",
+            handleInvalid="error",
             labelCol="label",
             predictionCol="prediction",
             maxIter=100,

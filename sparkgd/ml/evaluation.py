@@ -1,0 +1,173 @@
+"""How well a model does on a DataFrame: MLlib's own metrics, of the genuine model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pyspark.ml.feature import VectorAssembler
+from pyspark.sql import DataFrame
+
+from sparkgd.ml.columns import input_columns, select_labelled
+from sparkgd.ml.errors import InvalidParamError
+from sparkgd.ml.exchange import MLlibTwin, mllib_model_of
+from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.scoring import quoted
+
+PLAIN = {
+    "featuresCol": "features", "labelCol": "label", "weightCol": "weight", "predictionCol": "prediction",
+    "rawPredictionCol": "raw", "probabilityCol": "probability", "linkPredictionCol": "eta",
+}  # fmt: skip
+"""Names of columns in what MLlib evaluates, which are ours to choose."""
+
+
+def metric(name: str, doc: str) -> Any:
+    """A property that MLlib's summary has, under the same name."""
+    return property(lambda self: getattr(self._of_mllib, name), doc=doc)
+
+
+class Evaluation:
+    """A fitted model on a DataFrame with labels; metrics are computed when they are asked for.
+
+    Parameters
+    ----------
+    model : MLlibTwin
+    dataset : DataFrame
+    """
+
+    def __init__(self, model: MLlibTwin, dataset: DataFrame) -> None:
+        self._model, self._dataset = model, dataset
+
+    @property
+    def predictions(self) -> DataFrame:
+        """The DataFrame with the columns that ``transform`` adds."""
+        return self._model.transform(self._dataset)
+
+    @property
+    def predictionCol(self) -> str:
+        """Column of ``predictions`` with the predictions."""
+        return str(self._model.getOrDefault("predictionCol"))
+
+    @property
+    def labelCol(self) -> str:
+        """Column of ``predictions`` with the labels."""
+        return str(self._model.getOrDefault("labelCol"))
+
+    @property
+    def featuresCol(self) -> str:
+        """Column of ``predictions`` with the features; unused where ``featuresCols`` name several."""
+        return str(self._model.getOrDefault("featuresCol"))
+
+    @property
+    def weightCol(self) -> str | None:
+        """Column of ``predictions`` with the weights; None where every row counts once."""
+        return value_or_none(self._model, "weightCol") or None
+
+    @cached_property
+    def _of_mllib(self) -> Any:
+        """MLlib's summary of its own model on the same rows under plain names."""
+        model, columns = self._model, input_columns(self._model)
+        df = select_labelled(self._dataset, columns)
+        twin: Any = mllib_model_of(model)
+        if columns.offset is not None and not twin.hasParam("offsetCol"):
+            # MLlib's model adds no offset: here it is a feature more, with the coefficient 1.
+            df = VectorAssembler(inputCols=["features", "offset"], outputCol="wide").transform(df)
+            df = df.drop("features").withColumnRenamed("wide", "features")
+            model = model.copy()
+            model._weights = np.column_stack([model._weights, np.ones(len(model._weights))])
+            twin = mllib_model_of(model)
+        for name, column in PLAIN.items():
+            if twin.hasParam(name):
+                twin.set(twin.getParam(name), column)
+        if columns.weight is None:
+            twin.clear(twin.getParam("weightCol"))
+        if columns.offset is not None and twin.hasParam("offsetCol"):
+            twin.set(twin.getParam("offsetCol"), "offset")
+        twin._transfer_params_to_java()
+        return twin.evaluate(df)
+
+
+class ClassificationEvaluation(Evaluation):
+    """A classifier on a DataFrame with labels: what the ``pyspark.ml`` summaries of classifiers tell."""
+
+    labels = metric("labels", "The labels that occur, ascending; lists by label are in this order.")
+    accuracy = metric("accuracy", "Share of the rows, by weight, whose label is predicted.")
+    truePositiveRateByLabel = metric("truePositiveRateByLabel", "Share of the rows of a label that are found.")
+    falsePositiveRateByLabel = metric("falsePositiveRateByLabel", "Share of the other rows that are taken for it.")
+    precisionByLabel = metric("precisionByLabel", "Share of the rows taken for a label that have it.")
+    recallByLabel = metric("recallByLabel", "Share of the rows of a label that are found.")
+    weightedTruePositiveRate = metric("weightedTruePositiveRate", "Mean true positive rate, by weight of labels.")
+    weightedFalsePositiveRate = metric("weightedFalsePositiveRate", "Mean false positive rate, by weight of labels.")
+    weightedRecall = metric("weightedRecall", "Mean recall, by weight of labels.")
+    weightedPrecision = metric("weightedPrecision", "Mean precision, by weight of labels.")
+
+    def fMeasureByLabel(self, beta: float = 1.0) -> list[float]:
+        """F-measure of each label."""
+        return list(self._of_mllib.fMeasureByLabel(beta))
+
+    def weightedFMeasure(self, beta: float = 1.0) -> float:
+        """Mean F-measure, by weight of labels."""
+        return float(self._of_mllib.weightedFMeasure(beta))
+
+
+class BinaryEvaluation(ClassificationEvaluation):
+    """A classifier of two classes: curves over all thresholds, as DataFrames."""
+
+    areaUnderROC = metric("areaUnderROC", "Area under the ROC curve.")
+    roc = metric("roc", "The ROC curve: a DataFrame of ``FPR`` and ``TPR``.")
+    pr = metric("pr", "The precision-recall curve: a DataFrame of ``recall`` and ``precision``.")
+    fMeasureByThreshold = metric("fMeasureByThreshold", "A DataFrame of ``threshold`` and ``F-Measure``.")
+    precisionByThreshold = metric("precisionByThreshold", "A DataFrame of ``threshold`` and ``precision``.")
+    recallByThreshold = metric("recallByThreshold", "A DataFrame of ``threshold`` and ``recall``.")
+
+
+class RegressionEvaluation(Evaluation):
+    """A linear regression on a DataFrame with labels: what ``pyspark.ml``'s summary tells."""
+
+    explainedVariance = metric("explainedVariance", "Mean squared distance of predictions from the labels' mean.")
+    meanAbsoluteError = metric("meanAbsoluteError", "Mean absolute residual.")
+    meanSquaredError = metric("meanSquaredError", "Mean squared residual.")
+    rootMeanSquaredError = metric("rootMeanSquaredError", "Its square root.")
+    r2 = metric("r2", "Share of the labels' variance that is explained.")
+    numInstances = metric("numInstances", "Number of rows.")
+    devianceResiduals = metric("devianceResiduals", "Least and largest residual, times the root of the weight.")
+
+    @property
+    def r2adj(self) -> float:
+        """r2, adjusted for the number of coefficients."""
+        mean = int(self._model.getOrDefault("fitIntercept"))
+        return float(1.0 - (1.0 - self.r2) * (self.numInstances - mean) / self.degreesOfFreedom)
+
+    @property
+    def degreesOfFreedom(self) -> int:
+        """Rows less coefficients, the intercept included."""
+        return int(self.numInstances - self._model.numFeatures - self._model.getOrDefault("fitIntercept"))
+
+    @property
+    def residuals(self) -> DataFrame:
+        """Labels less predictions: a DataFrame of one column, ``residuals``."""
+        residual = quoted(self.labelCol) - quoted(self.predictionCol)
+        return self.predictions.select(residual.alias("residuals"))
+
+
+class DevianceEvaluation(Evaluation):
+    """A generalized linear regression on a DataFrame with labels: what ``pyspark.ml``'s summary tells."""
+
+    numInstances = metric("numInstances", "Number of rows.")
+    rank = metric("rank", "Number of coefficients, the intercept included.")
+    degreesOfFreedom = metric("degreesOfFreedom", "Rows less rank.")
+    residualDegreeOfFreedom = metric("residualDegreeOfFreedom", "Rows less rank.")
+    residualDegreeOfFreedomNull = metric("residualDegreeOfFreedomNull", "The same of the model without features.")
+    nullDeviance = metric("nullDeviance", "Deviance of the model without features.")
+    deviance = metric("deviance", "Deviance of the model.")
+    dispersion = metric("dispersion", "1 for binomial and poisson, else Pearson's statistic by degrees of freedom.")
+    aic = metric("aic", "Akaike's information criterion.")
+
+    def residuals(self, residualsType: str = "deviance") -> DataFrame:
+        """Residuals of a type: ``deviance``, ``pearson``, ``working`` or ``response``."""
+        allowed = ("deviance", "pearson", "working", "response")
+        if residualsType not in allowed:
+            raise InvalidParamError(f"residualsType={residualsType!r} is not allowed; give one of {', '.join(allowed)}")
+        residuals: DataFrame = self._of_mllib.residuals(residualsType)
+        return residuals

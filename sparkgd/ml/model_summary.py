@@ -1,0 +1,130 @@
+"""Summaries that know their model: how the fit went, how well the model does on its rows, what its table says."""
+
+from __future__ import annotations
+
+import html
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame
+
+from sparkgd.exceptions import IncompatibleError, SparkGDError
+from sparkgd.losses.families import Family
+from sparkgd.losses.links import Link
+from sparkgd.ml.evaluation import Evaluation
+from sparkgd.ml.exchange import MLlibTwin
+from sparkgd.ml.inference import Fit, Inference, infer, refuse_penalised
+from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.scoring import quoted
+from sparkgd.ml.summary import TrainingSummary
+
+FORMATS = {"estimate": "{:.6g}", "std error": "{:.4g}", "z": "{:.3f}", "t": "{:.3f}"}
+"""How columns of a coefficient table are printed; others have three significant digits."""
+
+
+class ModelSummary(TrainingSummary, Evaluation):
+    """A training summary with the metrics of the model on the rows that it was fitted to.
+
+    Parameters
+    ----------
+    training : TrainingSummary
+        How the fit went.
+    model : MLlibTwin
+    dataset : DataFrame
+        What the model was fitted to, validation rows included.
+    estimator : LinearEstimator
+        With the params of the fit.
+    """
+
+    def __init__(self, training: TrainingSummary, model: MLlibTwin, dataset: DataFrame, estimator: Any) -> None:
+        vars(self).update(vars(training))
+        validation = value_or_none(model, "validationIndicatorCol")
+        Evaluation.__init__(self, model, dataset.where(~quoted(validation)) if validation else dataset)
+        self._estimator, self._all_rows = estimator, dataset
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+class InferenceSummary(ModelSummary):
+    """The summary of a model of maximum likelihood: standard errors, tests and p-values, where there is no penalty.
+
+    They are asked of the rows in one round when first asked for (in two if robust), for which these are read again.
+    """
+
+    def inference(self, covariance: str = "classic") -> Inference:
+        """Standard errors and what follows from them.
+
+        Parameters
+        ----------
+        covariance : str
+            ``classic``: by the information of the model. ``HC0`` to ``HC3``: a sandwich, which holds where the variance
+            is not what the model says (MacKinnon and White, 1985: Some heteroskedasticity-consistent covariance matrix
+            estimators).
+
+        Raises
+        ------
+        IncompatibleError
+            If the fit has a penalty or bounds, or its columns depend on each other.
+        """
+        found = self._inferences.get(covariance)
+        if found is None:
+            self._refuse_inference()
+            family, link = self._family_and_link()
+            weights, intercept, names = self._model._weights[0], self._model.intercept, self._model.featureNames
+            fit = Fit(self._estimator, self._all_rows, family, link, weights, intercept, names)
+            found = self._inferences[covariance] = infer(fit, covariance)
+        return found
+
+    @cached_property
+    def _inferences(self) -> dict[str, Inference]:
+        return {}
+
+    def _family_and_link(self) -> tuple[Family, Link]:
+        """Of the generalized linear model that this is."""
+        raise NotImplementedError
+
+    def _refuse_inference(self) -> None:
+        """Refuse fits that have no standard errors."""
+        refuse_penalised(self._estimator)
+
+    @property
+    def coefficientStandardErrors(self) -> list[float]:
+        """Standard errors of the coefficients, that of the intercept last."""
+        return [float(value) for value in self.inference().standardErrors]
+
+    @property
+    def tValues(self) -> list[float]:
+        """Coefficients by standard errors, that of the intercept last."""
+        return [float(value) for value in self.inference().statistics]
+
+    @property
+    def pValues(self) -> list[float]:
+        """Two-sided p-values, that of the intercept last."""
+        return [float(value) for value in self.inference().pValues]
+
+    @property
+    def coefficientTable(self) -> pd.DataFrame:
+        """Estimates, standard errors, statistics, p-values and 95% intervals by name."""
+        return self.inference().table()
+
+    def _table_or_none(self) -> pd.DataFrame | None:
+        """See `TrainingSummary`."""
+        try:
+            return self.coefficientTable
+        except IncompatibleError:
+            return None
+
+    def __str__(self) -> str:
+        """The fit in a few lines and, without a penalty, the table of coefficients, for which rows are read again."""
+        try:
+            found = self.inference()
+        except SparkGDError as reason:
+            return f"{self!r}\n\nno coefficient table: {reason}"
+        table = found.table()
+        formats = {name: FORMATS.get(name, "{:.3g}").format for name in table.columns}
+        note = f"{found.covariance} standard errors, {found.degreesOfFreedom} residual degrees of freedom"
+        note += "" if found.isNormal else f", dispersion {found.dispersion:.6g}"
+        return f"{self!r}\n\n{table.rename_axis(None).to_string(formatters=formats)}\n\n{note}"
