@@ -33,8 +33,8 @@ from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.reductions.sample import SAMPLE_BYTES, RowSample
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.fit import plan_of
-from sparkgd.training.outline import TrainingSet
 from sparkgd.training.loop import succeeded, train
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.datasets import SHARED, Problem, all_problems, load
