@@ -24,6 +24,7 @@ from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
 from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.loop import Callback, Outcome, Record, findings, train
+from sparkgd.training.null_model import zero_factor
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.settings import FitSettings
 
@@ -180,6 +181,14 @@ class Training:
             return callbacks
         line = self._line
         return [*line.around(callbacks)[:-1], lambda record: line(replace(record, model=numbers[record.model]))]
+
+
+def zero_factor_of(fit: ModelFit[Any]) -> float:
+    """The factor of a fit's penalty at which all weights that it penalises are zero, and below which some are not."""
+    found = findings(fit.data.rows.rows, [Plan(lambda: zero_factor(fit.settings, fit.data.rows), fit.name)])[0]
+    if isinstance(found, SparkGDError):
+        raise found
+    return found
 
 
 def following(fits: Mapping[int, ModelFit[ModelT]], leads: Mapping[int, Lead]) -> dict[int, ModelFit[ModelT]]:
