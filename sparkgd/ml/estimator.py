@@ -28,6 +28,7 @@ from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
 from sparkgd.ml.path import RegParamPath
 from sparkgd.ml.persistence import EstimatorWriter
+from sparkgd.ml.step_size import StepSizeTest, step_size_test
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import OnWeights, Penalty
@@ -165,6 +166,27 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             If ``nLambda`` is less than 2, or ``ratio`` not between 0 and 1.
         """
         return RegParamPath(self, nLambda, ratio)
+
+    def findStepSize(self, dataset: DataFrame) -> StepSizeTest:
+        """Try step sizes of the named solver, all of them in two rounds, and suggest one for ``stepSize``.
+
+        A learning rate range test (Smith, 2017): what does one iteration make of the objective?
+
+        Parameters
+        ----------
+        dataset : DataFrame
+
+        Returns
+        -------
+        StepSizeTest
+            With ``suggestion``, the step sizes, their objectives, and ``plot()``.
+
+        Raises
+        ------
+        IncompatibleError
+            If the solver takes no step size.
+        """
+        return step_size_test(dataset, self)
 
     def _check(self) -> None:
         """Refuse what can be refused before any row is read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,7 +24,7 @@ from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
 from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.loop import Callback, Outcome, Record, findings, train
-from sparkgd.training.null_model import zero_factor
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.settings import FitSettings
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sparkgd.ml.estimator import LinearEstimator
 
 ModelT = TypeVar("ModelT", bound=Model)
+FoundT = TypeVar("FoundT")
 
 WAVE_NUMBERS = 1 << 25
 """Numbers that the models of one wave may need in a round, 256 MB; a larger grid runs in several waves."""
@@ -183,9 +184,10 @@ class Training:
         return [*line.around(callbacks)[:-1], lambda record: line(replace(record, model=numbers[record.model]))]
 
 
-def zero_factor_of(fit: ModelFit[Any]) -> float:
-    """The factor of a fit's penalty at which all weights that it penalises are zero, and below which some are not."""
-    found = findings(fit.data.rows.rows, [Plan(lambda: zero_factor(fit.settings, fit.data.rows), fit.name)])[0]
+def found_by(fit: ModelFit[Any], inquiry: Callable[[FitSettings, TrainingSet], Stages[FoundT]]) -> FoundT:
+    """What an inquiry about a fit finds out, before that begins."""
+    data = fit.data.rows
+    found = findings(data.rows, [Plan(lambda: inquiry(fit.settings, data), fit.name)])[0]
     if isinstance(found, SparkGDError):
         raise found
     return found

@@ -15,10 +15,11 @@ from sparkgd.exceptions import ConvergenceWarning, SparkGDError
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.fitted_path import FittedPath, validation_loss
 from sparkgd.ml.fitting import fits_of, models_of, packed, raised
-from sparkgd.ml.model_fits import zero_factor_of
+from sparkgd.ml.model_fits import found_by
 from sparkgd.ml.params.shared import param, value_or_none
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.ml.warn import warn
+from sparkgd.training.null_model import zero_factor
 
 if TYPE_CHECKING:
     from sparkgd.ml.estimator import LinearEstimator
@@ -119,7 +120,7 @@ class RegParamPath(Estimator[ModelT], MLWritable, MLReadable["RegParamPath[Any]"
     def _models(self, data: TrainingData) -> list[Any]:
         """The models that could be fitted; a warning says how many could not, and why."""
         unit = self._estimator.copy({self._estimator.getParam("regParam"): 1.0})
-        strongest = zero_factor_of(unit._fit_of(data)) or 1.0
+        strongest = found_by(unit._fit_of(data), zero_factor) or 1.0
         strengths = strongest * np.geomspace(1.0, self.getRatio(), self.getNLambda())
         steps = {
             number: self._estimator.copy({self._estimator.getParam("regParam"): float(strength)})
