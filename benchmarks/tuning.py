@@ -1,7 +1,8 @@
 """Cross-validation side by side: ``python -m benchmarks.tuning``.
 
 For each case 5 folds and 8 param maps, by pyspark's CrossValidator over MLlib's estimator, by the same over ours, and
-by `sparkgd.tuning.CrossValidator`; then what 40 models, or a path of 100, cost in fits of one model.
+by `sparkgd.tuning.CrossValidator`; then what 40 models, or a path of 100, cost in fits of one model. With ``--what
+parity`` more data sets and losses are cross-validated by MLlib and by us, and their metrics compared.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from pyspark.ml import classification as mllib_classification
 from pyspark.ml import regression as mllib_regression
 from pyspark.ml import tuning as mllib_tuning
-from pyspark.ml.evaluation import BinaryClassificationEvaluator, RegressionEvaluator
+from pyspark.ml.evaluation import (
+    BinaryClassificationEvaluator,
+    MulticlassClassificationEvaluator,
+    RegressionEvaluator,
+)
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.cases import shared, synthetic
@@ -39,6 +44,8 @@ class TuningCase:
     load : callable
     grid : dict of str to list
     evaluator : callable
+    params : dict
+        Of the estimator.
     target : float
         The ratio to MLlib that the project promises.
     company : float
@@ -50,8 +57,27 @@ class TuningCase:
     load: Callable[[SparkSession], DataFrame]
     grid: dict[str, list[Any]]
     evaluator: Callable[[], Any] = RegressionEvaluator
+    params: dict[str, Any] = field(default_factory=dict)
     target: float = 1.0
     company: float = np.inf
+
+
+Binary = BinaryClassificationEvaluator
+POISSON = {"family": "poisson"}
+
+
+def Multiclass() -> Any:
+    """Accuracy."""
+    return MulticlassClassificationEvaluator(metricName="accuracy")
+
+
+def first_rows(name: str, count: int) -> Callable[[SparkSession], DataFrame]:
+    """So many rows of a data set of ``shared/data``, in the order of the file."""
+
+    def load(spark: SparkSession) -> DataFrame:
+        return spark.createDataFrame(shared(name)(spark).take(count)).repartition(4)
+
+    return load
 
 
 STRENGTHS = [float(value) for value in np.geomspace(1e-5, 1e-1, 8)]
@@ -64,8 +90,8 @@ CASES = [
         shared("kdd99"),
         {"regParam": STRENGTHS},
         BinaryClassificationEvaluator,
-        15.0,
-        4.0,
+        target=15.0,
+        company=4.0,
     ),
     TuningCase(
         "dense 500k x 100",
@@ -73,11 +99,11 @@ CASES = [
         synthetic(500_000, 100, "class"),
         {"regParam": STRENGTHS},
         BinaryClassificationEvaluator,
-        15.0,
-        4.0,
+        target=15.0,
+        company=4.0,
     ),
     TuningCase(
-        "a9a", "LogisticRegression", shared("a9a"), {"regParam": STRENGTHS}, BinaryClassificationEvaluator, 20.0
+        "a9a", "LogisticRegression", shared("a9a"), {"regParam": STRENGTHS}, BinaryClassificationEvaluator, target=20.0
     ),
     TuningCase(
         "linear regression 500k x 100",
@@ -90,6 +116,30 @@ CASES = [
     TuningCase("cadata", "LinearRegression", shared("cadata"), MIXED, target=20.0),
 ]
 
+LASSO = {"elasticNetParam": 1.0}
+L1_STRENGTHS = [float(value) for value in np.geomspace(1e-4, 1e-2, 4)]
+
+PARITY = [
+    TuningCase("kdd99 L1", "LogisticRegression", shared("kdd99"), {"regParam": L1_STRENGTHS}, Binary, LASSO),
+    TuningCase("a9a L1", "LogisticRegression", shared("a9a"), {"regParam": L1_STRENGTHS}, Binary, LASSO),
+    TuningCase("a9a SVC", "LinearSVC", shared("a9a"), {"regParam": [1e-4, 1e-3, 1e-2, 0.1]}, Binary),
+    TuningCase("covtype20k", "LogisticRegression", shared("covtype20k"), {"regParam": [1e-4, 1e-2]}, Multiclass),
+    TuningCase(
+        "covtype20k elastic net",
+        "LogisticRegression",
+        shared("covtype20k"),
+        {"regParam": [1e-3, 1e-2], "elasticNetParam": [0.5, 1.0]},
+        Multiclass,
+    ),
+    TuningCase("mnist 10k", "LogisticRegression", first_rows("mnist", 10_000), {"regParam": [1e-3, 1e-1]}, Multiclass),
+    TuningCase("abalone", "LinearRegression", shared("abalone"), MIXED),
+    TuningCase(
+        "abalone Poisson", "GeneralizedLinearRegression", shared("abalone"), {"regParam": STRENGTHS}, params=POISSON
+    ),
+    TuningCase("bike Poisson", "GeneralizedLinearRegression", shared("bike"), {"regParam": STRENGTHS}, params=POISSON),
+]
+"""What is compared, but not timed."""
+
 STOCK_TARGET = 6.0
 """The ratio to MLlib of pyspark's own CrossValidator over our estimators."""
 
@@ -101,11 +151,13 @@ def main() -> None:
     """Run the cases and print the ratios."""
     options = _options()
     spark = local_session(options.master)
-    for case in CASES:
+    for case in PARITY if options.what == ["parity"] else CASES:
         if options.case and not any(word in case.name for word in options.case):
             continue
         frame = case.load(spark).cache()
         frame.count()
+        if "parity" in options.what:
+            _parity(case, frame)
         if "cv" in options.what:
             _cross_validation(case, frame, options.repeats)
         if "width" in options.what:
@@ -117,15 +169,14 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", nargs="*", help="words of the names of the cases to run; default: all")
-    parser.add_argument("--what", nargs="+", default=["cv", "width"], choices=["cv", "width"])
+    parser.add_argument("--what", nargs="+", default=["cv", "width"], choices=["cv", "width", "parity"])
     parser.add_argument("--repeats", type=int, default=1, help="timed runs of each rival")
     parser.add_argument("--master", default="local[2]")
     return parser.parse_args()
 
 
 def _cross_validation(case: TuningCase, frame: DataFrame, repeats: int) -> None:
-    own: Any = classification if case.estimator.startswith("Logistic") else regression
-    theirs: Any = mllib_classification if case.estimator.startswith("Logistic") else mllib_regression
+    own, theirs = homes(case)
     rivals = {
         "sparkgd": _validator(tuning.CrossValidator, own, case),
         "stock over sparkgd": _validator(mllib_tuning.CrossValidator, own, case),
@@ -146,8 +197,28 @@ def _cross_validation(case: TuningCase, frame: DataFrame, repeats: int) -> None:
         print(f"{case.name}, {name}: {ratio:.1f} times MLlib's speed (target {target:g}); metrics {apart:.1e} apart")
 
 
+def homes(case: TuningCase) -> tuple[Any, Any]:
+    """The modules of the case's estimator, ours and MLlib's."""
+    if case.estimator in ("LogisticRegression", "LinearSVC"):
+        return classification, mllib_classification
+    return regression, mllib_regression
+
+
+def _parity(case: TuningCase, frame: DataFrame) -> None:
+    """Are the metrics MLlib's, and is the same map the best?"""
+    own, theirs = homes(case)
+    took, ours = timed(_validator(tuning.CrossValidator, own, case).fit, frame)
+    stock_took, stock = timed(_validator(mllib_tuning.CrossValidator, theirs, case).fit, frame)
+    pick = np.argmax if case.evaluator().isLargerBetter() else np.argmin
+    best = int(pick(ours.avgMetrics)), int(pick(stock.avgMetrics))
+    apart = np.abs(np.subtract(ours.avgMetrics, stock.avgMetrics))
+    text = f"metrics at most {apart.max():.1e} apart, best map {best[0]} and {best[1]}"
+    print(f"{case.name}: {text}; {took:.1f} and {stock_took:.1f} s")
+    print("   ", np.round(ours.avgMetrics, 6), np.round(stock.avgMetrics, 6), flush=True)
+
+
 def _validator(kind: Any, home: Any, case: TuningCase) -> Any:
-    estimator = getattr(home, case.estimator)()
+    estimator = getattr(home, case.estimator)(**case.params)
     grid = mllib_tuning.ParamGridBuilder()
     for name, values in case.grid.items():
         grid = grid.addGrid(estimator.getParam(name), values)
@@ -163,7 +234,7 @@ def _validator(kind: Any, home: Any, case: TuningCase) -> Any:
 
 def _width(case: TuningCase, frame: DataFrame, repeats: int) -> None:
     """What many models cost in fits of one."""
-    own: Any = classification if case.estimator.startswith("Logistic") else regression
+    own, _ = homes(case)
     estimator = getattr(own, case.estimator)(regParam=1e-3)
     validator = _validator(tuning.CrossValidator, own, case)
     rivals: dict[str, Callable[[DataFrame], Any]] = {
