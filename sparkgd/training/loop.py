@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.exceptions import SparkGDError
+from sparkgd.exceptions import KernelError, SparkGDError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
@@ -319,9 +319,12 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
     numbers = {id(run): number for number, run in enumerate(runs)}
     began = time.perf_counter()
-    answers = run_round([each for _, each in asked], asked[0][0].description() + others)
+    answers = _answers(asked, asked[0][0].description() + others)
     seconds = time.perf_counter() - began
     for (run, each), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, KernelError):
+            run.failure = answer
+            continue
         run.hear(each, answer, seconds)
         if run.failure is not None:
             continue
@@ -329,6 +332,16 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
         wishes = [callback(record) for callback in callbacks]
         if any(wishes):
             run.halt(Status.STOPPED_EARLY, "a callback asked to stop")
+
+
+def _answers(asked: Sequence[tuple[_Run, Asked]], description: str) -> Sequence[Answer | KernelError]:
+    """The answers of one round; where a kernel fails, each model asks once more for itself, to tell whose it is."""
+    try:
+        return run_round([each for _, each in asked], description)
+    except KernelError as error:
+        if len(asked) == 1:
+            return [error]
+    return [answer for run, each in asked for answer in _answers([(run, each)], run.description())]
 
 
 def succeeded(found: Outcome | SparkGDError) -> Outcome:

@@ -245,7 +245,7 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     scored rows, it does what pyspark's does; ``parallelism`` matters only there.
 
     With ``solver="auto"`` the models of folds are trained to 100 times the estimator's ``tol``, which moves metrics by
-    about 1e-6 of their value, unless ``collectSubModels`` keeps them; the best model is trained to ``tol``.
+    less than 1e-5 of their value, unless ``collectSubModels`` keeps them; the best model is trained to ``tol``.
 
     A model that diverges or is refused does not end the search: its metric is nan, its map never wins, and
     ``results`` of the fitted model has the reason.
