@@ -34,6 +34,7 @@ from sparkgd.tuning.folds import (
     given_folds,
     random_folds,
     random_split,
+    refusals_of_jobs,
     stratified_folds,
 )  # fmt: skip
 from sparkgd.tuning.lanes import Lane, lanes_of
@@ -71,10 +72,11 @@ class SharedValidator(HasStratify):
         estimator, maps = self.getOrDefault("estimator"), self.getOrDefault("estimatorParamMaps")
         self._check(maps)
         folds, lanes = self._folds(dataset), lanes_of(estimator, maps)
-        if lanes is None or len(folds.numbers) > MOST_FOLDS:
-            best, trials = None, self._one_by_one(folds)
-        else:
-            best, trials = self._together(folds, lanes)
+        with refusals_of_jobs():
+            if lanes is None or len(folds.numbers) > MOST_FOLDS:
+                best, trials = None, self._one_by_one(folds)
+            else:
+                best, trials = self._together(folds, lanes)
         chosen = self._chosen(trials, len(maps))
         _warn_of(trials, type(self).__name__)
         model = estimator.fit(dataset, maps[chosen]) if best is None else best
