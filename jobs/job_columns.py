@@ -141,7 +141,7 @@ def look(data: DataFrame, choice: Choice, others: Iterable[str] = ()) -> Look:
     found = rows.agg(*sums).first()
     assert found is not None
     filled = {name: found[f"n{k}"] for k, name in enumerate(counted)}
-    return Look(filled, {name: found[f"v{k}"] for k, name in enumerate(counted)})
+    return Look(filled, {name: min(found[f"v{k}"], filled[name]) for k, name in enumerate(counted)})
 
 
 def told(choice: Choice, seen: Look) -> list[str]:

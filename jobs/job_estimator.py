@@ -56,7 +56,7 @@ def add_training(parser: Parser, plot: str) -> None:
     )
     columns.add_argument(
         "--categoricalCols", type=names, default=[], metavar="A,B",
-        help="columns of categories, text or numbers, that become a feature for each value",
+        help="columns of categories, text or numbers: a feature for each value but the rarest",
     )  # fmt: skip
     columns.add_argument(
         "--leave-out", type=names, default=[], metavar="A,B", help="numeric columns that are no features"

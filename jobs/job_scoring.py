@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from job_io import JobError
+from job_io import LOG_LEVEL, JobError
+from job_pipeline import PREDICTED, transformed
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.ml import PipelineModel
 from pyspark.ml.feature import OneHotEncoderModel, StringIndexerModel
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparkgd.ml.lookup import find
+
+HELPERS = StringIndexerModel | OneHotEncoderModel
+"""Stages that jobs/train.py puts before a model."""
 
 RAISED = re.compile(r"\[USER_RAISED_EXCEPTION\] (.*?) SQLSTATE")
 """Why an expression of a job refused a row, inside all that Spark says about it."""
@@ -25,54 +30,42 @@ def model_of(whole: Any) -> Any:
     return found[-1] if found else whole
 
 
-def helpers_of(whole: Any) -> list[str]:
-    """Columns that the stages of a pipeline make for each other."""
-    kinds = StringIndexerModel | OneHotEncoderModel
-    stages = [stage for stage in getattr(whole, "stages", []) if isinstance(stage, kinds)]
-    return [name for stage in stages if stage.isDefined("outputCols") for name in stage.getOutputCols()]
+def scored(data: DataFrame, whole: Any) -> DataFrame:
+    """The rows with the columns of predictions of what a job saved, as its model's ``handleInvalid`` has it.
 
-
-def checked(data: DataFrame, whole: Any) -> DataFrame:
-    """The rows without those that the model's handleInvalid leaves out for their categories, or that it refuses.
-
-    The model itself does the same for its features. Refused rows make the job fail, not this function.
+    Of a pipeline the columns that its stages make for each other are left out. Rows that are refused fail the job that
+    comes across them, not this function.
 
     Raises
     ------
     InvalidDataError
-        If a column of categories does not exist.
+        If a column of features does not exist.
     """
+    stages = getattr(whole, "stages", [whole])
     linear = model_of(whole)
-    invalid = linear.getOrDefault("handleInvalid") if linear.hasParam("handleInvalid") else "keep"
-    if invalid == "keep":
+    place = stages.index(linear)
+    before, after = stages[:place], stages[place + 1 :]
+    refuses = linear.hasParam("handleInvalid") and linear.getOrDefault("handleInvalid") == "error"
+    if all(isinstance(stage, HELPERS) and stage.isDefined("outputCols") for stage in before):
+        data = transformed(data, before, refuses)
+    else:  # a pipeline of the user's own
+        data, before = PipelineModel(before).transform(data), []
+    if refuses:
+        data = _without_null(data, linear)
+    found = PipelineModel([linear, *after]).transform(data)
+    if after and PREDICTED in found.columns:  # of what cannot be scored, Spark has the first label
+        score = vector_to_array(F.col(linear.getRawPredictionCol()))[0]
+        found = found.withColumn(PREDICTED, F.when(~F.isnan(score), F.col(PREDICTED)))
+    return found.drop(*(name for stage in before for name in stage.getOutputCols()))
+
+
+def _without_null(data: DataFrame, linear: Any) -> DataFrame:
+    """The rows, of which one whose vector is null fails the job; of several columns the model itself tells which is."""
+    name = linear.getOrDefault("featuresCol")
+    if linear.isDefined("featuresCols") or name not in data.columns:
         return data
-    for name, known in _categories(whole, linear):
-        column = find(data, name, "--categoricalCols").column.cast("string")
-        is_known = F.coalesce(column.isin(list(known)), F.lit(False))
-        data = _kept(data, is_known, invalid, f"column {name!r} holds ", column,
-                     f", which is none of its {len(known):,} values in training")  # fmt: skip
-    one = linear.getOrDefault("featuresCol")
-    if invalid == "error" and not linear.isDefined("featuresCols") and one in data.columns:
-        column = find(data, one, "featuresCol").column  # of several columns the model itself tells which is null
-        data = _kept(data, column.isNotNull(), invalid, f"column {one!r} holds ", F.lit("null"), "")
-    return data
-
-
-def _categories(whole: Any, linear: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Columns of categories and their values in training; text labels are none."""
-    for stage in getattr(whole, "stages", []):
-        if isinstance(stage, StringIndexerModel) and stage.isDefined("inputCols"):
-            for name, made, known in zip(stage.getInputCols(), stage.getOutputCols(), stage.labelsArray, strict=True):
-                if made != linear.getOrDefault("labelCol"):
-                    yield name, tuple(known)
-
-
-def _kept(data: DataFrame, is_valid: Column, invalid: str, before: str, value: Column, after: str) -> DataFrame:
-    if invalid == "skip":
-        return data.where(is_valid)
-    told = F.concat(F.lit(before), F.coalesce(value, F.lit("null")), F.lit(after))
-    advice = F.lit("; give --handleInvalid skip or keep")
-    return data.where(F.when(is_valid, True).otherwise(F.raise_error(F.concat(told, advice)).cast("boolean")))
+    told = F.raise_error(F.lit(f"column {name!r} is null in a row; give --handleInvalid skip or keep"))
+    return data.where(F.when(find(data, name, "featuresCol").column.isNotNull(), True).otherwise(told.cast("boolean")))
 
 
 def write_parquet(spark: SparkSession, rows: DataFrame, path: str, overwrite: bool) -> None:
@@ -93,7 +86,7 @@ def write_parquet(spark: SparkSession, rows: DataFrame, path: str, overwrite: bo
             raise JobError(f"nothing was written: {raised[1]}") from error
         raise
     finally:
-        spark.sparkContext.setLogLevel("ERROR")
+        spark.sparkContext.setLogLevel(LOG_LEVEL)
 
 
 def _remove_if_empty(spark: SparkSession, path: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from job_io import READ_OPTIONS, JobError, first_line, read, require_free, run_job, session_of
 from job_parser import Parser
-from job_scoring import checked, helpers_of, model_of, write_parquet
+from job_scoring import model_of, scored, write_parquet
 from pyspark.errors import PySparkException
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
@@ -47,7 +47,7 @@ def parser() -> Parser:
     result.add_argument(
         "--handleInvalid", choices=INVALID,
         help="rows with a feature that is null or NaN, or with a category that was not there in training: error; skip "
-        "leaves them out; keep predicts NaN of numbers, and no effect of such a category. Default: as in training",
+        "leaves them out; keep scores them as NaN. Default: as in training",
     )  # fmt: skip
     return result
 
@@ -62,8 +62,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
     # libsvm rows do not say how many features there are, but the model knows.
     width = {"libsvm": {"numFeatures": str(linear.numFeatures)}} if hasattr(linear, "numFeatures") else {}
     data = read(spark, options, {**READ_OPTIONS, **width})
-    scored = model.transform(checked(data, model)).drop(*helpers_of(model))
-    write_parquet(spark, scored, options.output, options.overwrite)
+    write_parquet(spark, scored(data, model), options.output, options.overwrite)
     print(f"wrote predictions of {type(linear).__name__} to {options.output}")
 
 
