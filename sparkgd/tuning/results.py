@@ -71,7 +71,7 @@ def table_of(trials: Sequence[Trial], maps: Sequence[ParamMap]) -> pd.DataFrame:
             "metric": trial.metric,
             "status": trial.status,
             "reason": trial.reason,
-            "solver": trial.solver,
+            **({} if "solver" in named(maps[trial.map]) else {"solver": trial.solver}),
             "iterations": trial.iterations,
             "rounds": trial.rounds,
             "seconds": trial.seconds,
@@ -119,7 +119,10 @@ def best_map(averages: Sequence[float], is_larger_better: bool) -> int | None:
 def plot_results(
     table: pd.DataFrame, metric: str, is_larger_better: bool, param: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Mean metric over the folds against a param, with standard errors; a line for each value of the other params."""
+    """Mean metric over the folds against a param, with standard errors; a line for each value of the other params.
+
+    Maps without a metric in every fold have no mean; crosses say where they are.
+    """
     try:
         from matplotlib import pyplot
     except ImportError as error:
@@ -135,6 +138,7 @@ def plot_results(
     for values, group in groups:
         _draw(ax, group, axis, ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)))
     _mark_best(ax, table, axis, is_larger_better)
+    _mark_missing(ax, table, axis)
     if _is_logarithmic(table[axis]):
         ax.set_xscale("log")
     ax.set(xlabel=axis, ylabel=metric)
@@ -161,7 +165,10 @@ def _is_logarithmic(values: pd.Series) -> bool:
 
 
 def _draw(ax: Axes, group: pd.DataFrame, axis: str, label: str) -> None:
-    means = group.groupby(axis)["metric"].agg(["mean", "std", "count"])
+    complete = group.groupby("map").filter(lambda trials: trials["metric"].notna().all())
+    if complete.empty:
+        return
+    means = complete.groupby(axis)["metric"].agg(["mean", "std", "count"])
     error = (means["std"] / np.sqrt(means["count"])).fillna(0.0)
     x = means.index if pd.api.types.is_numeric_dtype(means.index) else means.index.astype(str)
     ax.errorbar(x, means["mean"], yerr=error, marker="o", ms=4, capsize=3, lw=1.2, label=label or None)
@@ -175,3 +182,14 @@ def _mark_best(ax: Axes, table: pd.DataFrame, axis: str, is_larger_better: bool)
         best = means.loc[means["metric"].idxmax() if is_larger_better else means["metric"].idxmin()]
         x = best["x"] if pd.api.types.is_numeric_dtype(table[axis]) else str(best["x"])
         ax.plot([x], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=f"best: {best['metric']:.5g}")
+
+
+def _mark_missing(ax: Axes, table: pd.DataFrame, axis: str) -> None:
+    """Crosses along the upper edge where maps lack a metric, which could be anywhere."""
+    missing = table[table["metric"].isna()]
+    if len(missing):
+        values = missing[axis].drop_duplicates()
+        x = values if pd.api.types.is_numeric_dtype(table[axis]) else values.astype(str)
+        label = " or ".join(missing["status"].drop_duplicates())
+        edge = ax.get_xaxis_transform()
+        ax.plot(x, [0.97] * len(x), "x", ms=8, mew=2, color="tab:gray", transform=edge, label=label)

@@ -147,14 +147,14 @@ def _copied(model: Model | None) -> Model | None:
 
 
 def _write_results(results: pd.DataFrame, spark: SparkSession, path: str) -> None:
-    table = results.to_json(orient="table", index=False, default_handler=str)
+    table = results.to_json(orient="table", index=False, default_handler=str, double_precision=15)
     spark.createDataFrame([(table,)], "table string").coalesce(1).write.text(os.path.join(path, RESULTS))
 
 
 def _read_results(spark: SparkSession, path: str) -> pd.DataFrame:
     table = spark.read.text(os.path.join(path, RESULTS), wholetext=True).first()
     assert table is not None
-    return pd.read_json(StringIO(table[0]), orient="table")
+    return pd.read_json(StringIO(table[0]), orient="table", precise_float=True)
 
 
 class _CrossValidatorModelWriter(tuning.CrossValidatorModelWriter):
