@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from sparkgd.data.statistics import Statistics
 from sparkgd.exceptions import InvalidParamError
 from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
@@ -60,8 +61,9 @@ class Rows:
 
 
 def settings(loss: Loss, strength: float = 1e-2, l1: float = 0.0, **options) -> FitSettings:
-    def penalty(_, outputs: int) -> Penalty:
-        return ElasticNet(np.full(outputs * COLUMNS, l1), np.full(outputs * COLUMNS, strength))
+    def penalty(statistics: Statistics, outputs: int) -> Penalty:
+        count = outputs * len(statistics.mean)
+        return ElasticNet(np.full(count, l1), np.full(count, strength))
 
     given = {"solver": SolverSettings("auto"), "stopping": Stopping(200, 1e-9)} | options
     return FitSettings(loss, penalty, True, False, **given)
@@ -227,10 +229,31 @@ def _diverging_first(build):
 def test_a_lead_suits_models_of_its_own_layout():
     data = Rows(LogisticLoss()).data()
     lead = leads_of([settings(LogisticLoss())], data)[0]
-    assert lead.suits(CoefLayout(COLUMNS, 1), data.statistics)
-    assert lead.suits(CoefLayout(COLUMNS, 1), Rows(LogisticLoss()).data(held_out=1).statistics)
-    assert not lead.suits(CoefLayout(COLUMNS, 3), data.statistics)
-    assert not lead.suits(CoefLayout(COLUMNS, 1, fit_intercept=False), data.statistics)
+    assert lead.space_for(CoefLayout(COLUMNS, 1), data.statistics) is not None
+    assert lead.space_for(CoefLayout(COLUMNS, 1), Rows(LogisticLoss()).data(held_out=1).statistics) is not None
+    assert lead.space_for(CoefLayout(COLUMNS, 3), data.statistics) is None
+    assert lead.space_for(CoefLayout(COLUMNS, 1, fit_intercept=False), data.statistics) is None
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, 40], ids=["newton", "l-bfgs"])
+@pytest.mark.parametrize("constant", [0.0, 3.0])
+def test_a_fold_without_which_a_column_is_constant_follows_too(columns, constant, monkeypatch):
+    """The lead's coordinates hold that column's weight at zero; the model is that of a fit alone."""
+    if columns == 40:
+        monkeypatch.setattr("sparkgd.training.auto.NEWTON_SIZE", 10)
+    rng = np.random.default_rng(4)
+    features, fold = rng.normal(size=(300, columns)), np.arange(300) % 3
+    features[:, 1] = np.where(fold == 1, features[:, 1], constant)
+    label = (features[:, 0] + features[:, 1] + rng.logistic(size=300) > 0).astype(float)
+    block = Block(DenseFeatures(features), label, np.ones(300), fold=fold.astype(np.uint8))
+    lead = leads_of([settings(LogisticLoss())], training_set([block]))[0]
+    plain = replace(settings(LogisticLoss()), held_out=1, chooses_by_held_out=False)
+    data = training_set([block], held_out=1)
+    alone, following = fits([plain], data)[0], fits([replace(plain, lead=lead)], data)[0]
+    assert following.result.origin.startswith("a lead")
+    assert following.objective == pytest.approx(alone.objective, rel=1e-10)
+    np.testing.assert_allclose(following.coef, alone.coef, atol=1e-5)
+    assert following.coef[1] == 0.0
 
 
 def test_a_model_that_its_lead_does_not_suit_is_trained_as_if_it_had_none():
