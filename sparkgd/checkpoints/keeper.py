@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import sparkgd
@@ -43,11 +43,15 @@ class Wish:
     resume : str
         ``auto`` goes on from a checkpoint of the same fit and refuses those of others, ``never`` from none, ``force``
         from any.
+    has_siblings: bool = False
+        Whether it is one of several fits that are made one after the other, so that what others have left, when the
+        driver was lost in one of them, is no surprise.
     """
 
     name: str
     interval: int = 10
     resume: str = "auto"
+    has_siblings: bool = False
 
 
 class Checkpoints:
@@ -72,7 +76,7 @@ class Checkpoints:
         self._store, self._identity, self._interval, self._tell = store, identity, interval, tell
         self._source, self._ended = source, list[tuple[Kept, ...]]()
         header: dict[str, Any] = {} if found is None else found.content.header
-        self._resumed = () if found is None else _calls(found.content)
+        self._resumed = () if found is None else _calls(found.content, is_foreign=source is not store)
         self._rounds, self.seconds = int(header.get("round", 0)), float(header.get("seconds", 0.0))
         self._is_first = True
         self._name = found.name if found is not None and source is store else None
@@ -136,7 +140,7 @@ def keeping(directory: Directory, identity: Identity, wish: Wish, tell: Tell) ->
     """
     store = Store(directory.folder(f"{wish.name}-{identity.digest[:16]}"))
     with _alone(store.directory.path):
-        source, found = _source(directory, store, identity, wish)
+        source, found = _source(directory, store, identity, wish, tell)
         for reason in () if found is None else found.passed_over:
             tell(f"a checkpoint in {store.directory.path} was passed over: {reason}")
         checkpoints = Checkpoints(store, identity, wish.interval, tell, source, found)
@@ -158,7 +162,7 @@ def _alone(path: str) -> Iterator[None]:
 
 
 def _source(
-    directory: Directory, store: Store, identity: Identity, wish: Wish
+    directory: Directory, store: Store, identity: Identity, wish: Wish, tell: Tell
 ) -> tuple[Store, Found] | tuple[None, None]:
     """Where to go on from."""
     if wish.resume == "never":
@@ -173,7 +177,11 @@ def _source(
         return None, None
     other, theirs = max(others, key=lambda pair: float(pair[1].content.header.get("written", 0.0)))
     if wish.resume == "auto":
-        raise _foreign(directory, theirs, identity)
+        foreign = _foreign(directory, theirs, identity)
+        if not wish.has_siblings:
+            raise foreign
+        tell(f"nothing to go on from: {foreign}")
+        return None, None
     _check_shape(other, theirs, identity)
     return other, theirs
 
@@ -226,9 +234,9 @@ def _check_shape(store: Store, found: Found, identity: Identity) -> None:
         )
 
 
-def _calls(content: Content) -> tuple[tuple[Kept, ...], ...]:
+def _calls(content: Content, is_foreign: bool) -> tuple[tuple[Kept, ...], ...]:
     found: Any = decode(content.document, content.arrays)
     calls = found if isinstance(found, tuple) else (None,)
     if not all(isinstance(call, tuple) and all(isinstance(kept, Kept) for kept in call) for call in calls):
         raise CheckpointFormatError("the checkpoint is not of plans")
-    return calls
+    return tuple(tuple(replace(kept, is_foreign=is_foreign) for kept in call) for call in calls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
@@ -78,7 +78,7 @@ def kept(
     estimators : sequence of LinearEstimator
     data : TrainingData
     judged_by : str
-        How the models are compared, where that is a part of the training.
+        How the models are compared, where that is a part of the training; it may be one of several in a search.
 
     Raises
     ------
@@ -90,7 +90,8 @@ def kept(
         return
     judge = {"evaluator": judged_by} if judged_by else {}
     identity = Identity(data_identity(data.groups, data.blocks), [_params(each) | judge for each in estimators])
-    with keeping(data.keeping.directory, identity, data.keeping.wish, _tell) as checkpoints:
+    wish = replace(data.keeping.wish, has_siblings=bool(judged_by))
+    with keeping(data.keeping.directory, identity, wish, _tell) as checkpoints:
         yield checkpoints
 
 

@@ -26,7 +26,7 @@ from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
-from sparkgd.ml.persistence import EstimatorWriter
+from sparkgd.ml.persistence import EstimatorReader, EstimatorWriter
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import OnWeights, Penalty
@@ -121,6 +121,11 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
     def write(self) -> EstimatorWriter:
         """Writer of the params; ``write().overwrite().save(path)`` replaces what is there."""
         return EstimatorWriter(self)
+
+    @classmethod
+    def read(cls) -> EstimatorReader:
+        """Reader of what `write` saved."""
+        return EstimatorReader(cls)
 
     def _rules(self) -> dict[str, Rule]:
         """Rules of params beyond `sparkgd.ml.params.rules.RULES`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparkgd.exceptions import CheckpointError
 from sparkgd.training.plan import Plan, PlanState
-from sparkgd.training.stage import Solved
+from sparkgd.training.stage import Solved, Stage
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,14 @@ class Kept:
         Every round so far.
     stages : tuple of str
         The stages so far, for a plan that would take another way to be told.
+    is_foreign : bool
+        Whether it comes from a fit of other rows or another objective: values are to be forgotten, points are not.
     """
 
     state: PlanState
     rounds: tuple[StageRecord, ...]
     stages: tuple[str, ...]
+    is_foreign: bool = False
 
     def entered(self, plan: Plan[Any]) -> PlanState:
         """The state of the plan, which finds its place again.
@@ -80,6 +83,14 @@ class Kept:
             there, here = _kind(stage.solved(state)), _kind(stage.solved(stage.start()))
             if there != here:
                 raise CheckpointError(f"the stage {stage.name!r} is about another problem: {here}, not {there}")
+        return self._again(trail) if self.is_foreign else self.state
+
+    def _again(self, trail: Sequence[tuple[Stage, Any]]) -> PlanState:
+        """The stage under way, or the final one if that is over, from the point that it has come to."""
+        under_way = len(self.state.found)
+        for number, (stage, state) in reversed(list(enumerate(trail))):
+            if number == under_way or stage.is_final:
+                return PlanState(self.state.found[:number], stage.again(state))
         return self.state
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sparkgd.checkpoints.codec import decode, encode
+from sparkgd.checkpoints.identity import Identity
 from sparkgd.exceptions import CheckpointError, SparkGDError
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, SquaredLoss
 from sparkgd.penalties import Penalty
@@ -228,6 +229,29 @@ def test_rounds_and_time_of_all_processes_are_counted(tmp_path):
         outcome = train(rows, plans, [records.append], keeper=keeper)[0]
     assert records[0].round == 6
     assert len(outcome.seconds) == rows.rounds + 5
+
+
+FORCED = sorted(set(FITS) - {"gd with a cosine", "sgd", "adam", "adaptive", "localSGD", "stochastic", "held out"})
+"""Those that end at the optimum, wherever they begin."""
+
+
+@pytest.mark.parametrize("name", FORCED)
+@pytest.mark.parametrize("lost", [1, 5, -1])
+def test_a_fit_forced_onto_other_rows_finds_their_optimum(name, lost, tmp_path):
+    """Whatever was found of the other rows is but a start."""
+
+    case, make = FITS[name]
+    settings, other = replace(make(case), stopping=Stopping(200, 1e-9)), replace(case, seed=2).data()
+    expected = train(other.rows, [plan_of(settings, other)])[0]
+    whole, plans = one(name)
+    train(whole, plans)
+    left = min(lost, whole.rounds - 1) if lost > 0 else whole.rounds - 1
+    with pytest.raises(DriverLostError):
+        Bench(tmp_path, interval=1).train(*one(name, left))
+    bench = Bench(tmp_path, Identity({"number of features": 4, "number of rows": 1}, [{"regParam": "0.1"}]))
+    found = bench.train(other.rows, [plan_of(settings, other)], "force")[0]
+    assert found.objective == pytest.approx(expected.objective, rel=1e-6)
+    assert bench.files() == []
 
 
 def test_a_fit_of_another_way_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""What is on disk: damaged, foreign and newer checkpoints are refused, each in its own words; two stay, none is left."""
+"""What is on disk: damaged, foreign and newer checkpoints are refused in words of their own; two stay, then none."""
 
 from __future__ import annotations
 

@@ -30,9 +30,10 @@ class Case:
     share: float | None = None
     strength: float = 1e-2
     held_out: int = -1
+    seed: int = 1
 
     def blocks(self) -> list[Block]:
-        random = np.random.default_rng(1)
+        random = np.random.default_rng(self.seed)
         features = random.standard_normal((self.rows, self.columns)) * np.geomspace(0.1, 10.0, self.columns)
         raw = features @ (random.standard_normal(self.columns) / np.geomspace(0.1, 10.0, self.columns))
         label = (raw / np.sqrt(self.columns) + 0.5 * random.logistic(size=self.rows) > 0.0).astype(float)
