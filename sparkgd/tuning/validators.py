@@ -24,7 +24,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ConvergenceWarning
-from sparkgd.losses.custom import check_imported
 from sparkgd.ml.display.grid import GridLine
 from sparkgd.ml.errors import InvalidDataError, InvalidParamError
 from sparkgd.ml.warn import warn
@@ -230,9 +229,6 @@ class ValidatorReader(MLReader[Any]):
         """The validator saved at a path."""
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         _, estimator, evaluator, maps = _ValidatorSharedReadWrite.load(path, self.sparkSession, metadata)
-        for param, value in (item for params in maps for item in params.items()):
-            if param.name == "loss" and isinstance(value, str) and ":" in value:
-                check_imported(value, path)
         validator = self._kind(estimator=estimator, evaluator=evaluator, estimatorParamMaps=maps)
         validator._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(validator, metadata, skipParams=["estimatorParamMaps"])
