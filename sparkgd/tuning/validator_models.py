@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from pyspark.ml import tuning
@@ -17,6 +17,8 @@ from sparkgd.tuning.results import plot_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+InstanceT = TypeVar("InstanceT", bound=Any)
 
 RESULTS = "results"
 """Directory of the table in a saved model."""
@@ -175,24 +177,51 @@ class _TrainValidationSplitModelWriter(tuning.TrainValidationSplitModelWriter):
 
 class _CrossValidatorModelReader(tuning.CrossValidatorModelReader):
     def load(self, path: str) -> CrossValidatorModel:
-        stock, spark = super().load(path), self.sparkSession
+        spark = self.sparkSession
+        metadata, parts = saved_parts(path, spark)
         models = None
-        if stock.subModels is not None:  # pyspark's reader puts the models of the last fold in all places
-            places = [[f"fold{i}/{j}" for j in range(len(fold))] for i, fold in enumerate(stock.subModels)]
-            models = [[_sub_model(spark, path, place) for place in fold] for fold in places]
-        results = _read_results(spark, path)
-        found = CrossValidatorModel(stock.bestModel, stock.avgMetrics, models, stock.stdMetrics, results)
-        return stock._copyValues(found)._resetUid(stock.uid)
+        if metadata.get("persistSubModels"):
+            numbers = range(len(parts["estimatorParamMaps"]))
+            folds = range(metadata["paramMap"]["numFolds"])
+            models = [[_model(spark, path, f"subModels/fold{fold}/{number}") for number in numbers] for fold in folds]
+        best, results = _model(spark, path, "bestModel"), _read_results(spark, path)
+        found = CrossValidatorModel(best, metadata["avgMetrics"], models, metadata.get("stdMetrics"), results)
+        return with_saved_params(found, metadata, parts)
 
 
 class _TrainValidationSplitModelReader(tuning.TrainValidationSplitModelReader):
     def load(self, path: str) -> TrainValidationSplitModel:
-        stock = super().load(path)
-        results = _read_results(self.sparkSession, path)
-        found = TrainValidationSplitModel(stock.bestModel, stock.validationMetrics, stock.subModels, results)
-        return stock._copyValues(found)._resetUid(stock.uid)
+        spark = self.sparkSession
+        metadata, parts = saved_parts(path, spark)
+        models = None
+        if metadata.get("persistSubModels"):
+            numbers = range(len(parts["estimatorParamMaps"]))
+            models = [_model(spark, path, f"subModels/{number}") for number in numbers]
+        best, results = _model(spark, path, "bestModel"), _read_results(spark, path)
+        found = TrainValidationSplitModel(best, metadata["validationMetrics"], models, results)
+        return with_saved_params(found, metadata, parts)
 
 
-def _sub_model(spark: SparkSession, path: str, place: str) -> Model:
-    model: Model = DefaultParamsReader.loadParamsInstance(os.path.join(path, "subModels", place), spark)
+def _model(spark: SparkSession, path: str, place: str) -> Model:
+    model: Model = DefaultParamsReader.loadParamsInstance(os.path.join(path, place), spark)
     return model
+
+
+def saved_parts(path: str, spark: SparkSession) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metadata of a saved validator or of its model, and its estimator, evaluator and param maps by param.
+
+    pyspark takes the maps of a class of another package for written by Java, so it is given a name of its own.
+    """
+    metadata = DefaultParamsReader.loadMetadata(path, spark)
+    renamed = {**metadata, "class": "pyspark.ml.tuning.CrossValidator"}
+    _, estimator, evaluator, maps = tuning._ValidatorSharedReadWrite.load(path, spark, renamed)
+    return metadata, {"estimator": estimator, "evaluator": evaluator, "estimatorParamMaps": maps}
+
+
+def with_saved_params(instance: InstanceT, metadata: dict[str, Any], parts: dict[str, Any]) -> InstanceT:
+    """A validator or its model with the identity and the params that were saved."""
+    instance._resetUid(metadata["uid"])
+    DefaultParamsReader.getAndSetParams(instance, metadata, skipParams=["estimatorParamMaps"])
+    for name, value in parts.items():
+        instance.set(instance.getParam(name), value)
+    return instance

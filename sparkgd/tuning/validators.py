@@ -18,8 +18,7 @@ from pyspark.ml.tuning import CrossValidator as StockCrossValidator
 from pyspark.ml.tuning import CrossValidatorWriter as StockCrossValidatorWriter
 from pyspark.ml.tuning import TrainValidationSplit as StockTrainValidationSplit
 from pyspark.ml.tuning import TrainValidationSplitWriter as StockTrainValidationSplitWriter
-from pyspark.ml.tuning import _ValidatorSharedReadWrite
-from pyspark.ml.util import DefaultParamsReader, MLReader
+from pyspark.ml.util import MLReader
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -40,7 +39,12 @@ from sparkgd.tuning.lanes import Lane, lanes_of
 from sparkgd.tuning.one_by_one import trials_one_by_one
 from sparkgd.tuning.results import ParamMap, Trial, best_map, label_of, metrics_by_map, table_of
 from sparkgd.tuning.search import Folds, Search
-from sparkgd.tuning.validator_models import CrossValidatorModel, TrainValidationSplitModel
+from sparkgd.tuning.validator_models import (
+    CrossValidatorModel,
+    TrainValidationSplitModel,
+    saved_parts,
+    with_saved_params,
+)
 
 UNFINISHED = (Status.MAX_ITERATIONS.value, Status.MAX_SECONDS.value, Status.STALLED.value)
 
@@ -227,12 +231,7 @@ class ValidatorReader(MLReader[Any]):
 
     def load(self, path: str) -> Any:
         """The validator saved at a path."""
-        metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
-        _, estimator, evaluator, maps = _ValidatorSharedReadWrite.load(path, self.sparkSession, metadata)
-        validator = self._kind(estimator=estimator, evaluator=evaluator, estimatorParamMaps=maps)
-        validator._resetUid(metadata["uid"])
-        DefaultParamsReader.getAndSetParams(validator, metadata, skipParams=["estimatorParamMaps"])
-        return validator
+        return with_saved_params(self._kind(), *saved_parts(path, self.sparkSession))
 
 
 class CrossValidator(SharedValidator, StockCrossValidator):
