@@ -39,16 +39,21 @@ class Saved(Protocol):
         ...
 
 
-def check_named_loss(instance: Any, path: str) -> None:
-    """Refuse to load what names a loss of the user's own in a module that the program has not imported.
+def check_loss_path(name: str, value: Any, path: str) -> None:
+    """Refuse to load a param that names a loss of the user's own in a module that the program has not imported.
 
     Raises
     ------
     ModelFormatError
     """
-    given = instance.getOrDefault("loss") if instance.hasParam("loss") else ""
-    if isinstance(given, str) and ":" in given:
-        check_imported(given, path)
+    if name == "loss" and isinstance(value, str) and ":" in value:
+        check_imported(value, path)
+
+
+def check_named_loss(instance: Any, path: str) -> None:
+    """The same for what has just been loaded with its params."""
+    if instance.hasParam("loss"):
+        check_loss_path("loss", instance.getOrDefault("loss"), path)
 
 
 class EstimatorReader(DefaultParamsReader[Any]):

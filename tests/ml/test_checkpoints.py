@@ -44,7 +44,9 @@ def arrays():
 
 @pytest.fixture(scope="module")
 def df(spark, arrays):
-    return frame(spark, *arrays, weight=np.linspace(0.5, 2.0, 400), held=np.arange(400) % 4 == 0).cache()
+    rows = frame(spark, *arrays, weight=np.linspace(0.5, 2.0, 400), held=np.arange(400) % 4 == 0).cache()
+    rows.count()  # whether a cache has been filled decides where rows are packed
+    return rows
 
 
 class Watch:
@@ -347,10 +349,10 @@ def test_a_full_disk_is_an_error_before_rows_are_read_and_later_a_warning(spark,
 
     class Filling(Watch):
         def __call__(self, record):
-            if record.round == 5:
+            if record.round == 21:
                 monkeypatch.setattr("sparkgd.engine.files.HadoopDirectory._fill", onto_a_full_disk)
 
-    with pytest.warns(CheckpointWarning, match="after round 10, and training goes on: .*No space left"):
+    with pytest.warns(CheckpointWarning, match="after round 30, and training goes on: .*No space left"):
         model = estimator.setCallbacks([Filling()]).fit(df)
     assert content(model) == content(slow().fit(df))
     assert files(tmp_path / "kept") == []
