@@ -19,6 +19,7 @@ __all__ = [
     "IncompatibleError",
     "InvalidDataError",
     "InvalidParamError",
+    "KernelError",
     "ModelFormatError",
     "SparkGDError",
 ]
@@ -62,6 +63,10 @@ class ForeignParamsError(CheckpointError):
 
 class ModelFormatError(SparkGDError):
     """A saved model directory is not of the expected format."""
+
+
+class KernelError(SparkGDError, RuntimeError):
+    """What a round makes of the rows failed, such as a user's own loss."""
 
 
 class DiskFullError(SparkGDError, OSError):

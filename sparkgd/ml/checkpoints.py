@@ -69,7 +69,7 @@ def keeping_of(dataset: DataFrame, estimators: Sequence[LinearEstimator[Any]]) -
 
 @contextmanager
 def kept(
-    estimators: Sequence[LinearEstimator[Any]], data: TrainingData, judged_by: str = ""
+    estimators: Sequence[LinearEstimator[Any]], data: TrainingData, purpose: str = "", has_siblings: bool = False
 ) -> Iterator[Checkpoints | None]:
     """Keep the training of estimators on rows, if they ask for it, until the body ends well.
 
@@ -77,8 +77,10 @@ def kept(
     ----------
     estimators : sequence of LinearEstimator
     data : TrainingData
-    judged_by : str
-        How the models are compared, where that is a part of the training; it may be one of several in a search.
+    purpose : str
+        What the models are trained for, beyond what their params say.
+    has_siblings : bool
+        Whether it is one of several trainings of one call.
 
     Raises
     ------
@@ -88,9 +90,9 @@ def kept(
     if data.keeping is None:
         yield None
         return
-    judge = {"evaluator": judged_by} if judged_by else {}
-    identity = Identity(data_identity(data.groups, data.blocks), [_params(each) | judge for each in estimators])
-    wish = replace(data.keeping.wish, has_siblings=bool(judged_by))
+    more = {"purpose": purpose} if purpose else {}
+    identity = Identity(data_identity(data.groups, data.blocks), [_params(each) | more for each in estimators])
+    wish = replace(data.keeping.wish, has_siblings=has_siblings)
     with keeping(data.keeping.directory, identity, wish, _tell) as checkpoints:
         yield checkpoints
 

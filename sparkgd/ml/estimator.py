@@ -26,7 +26,9 @@ from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
+from sparkgd.ml.path import RegParamPath
 from sparkgd.ml.persistence import EstimatorReader, EstimatorWriter
+from sparkgd.ml.step_size import StepSizeTest, step_size_test
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.penalties import OnWeights, Penalty
@@ -154,6 +156,42 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
             and goes on with the one after it.
         """
         return ModelIterator(dataset, [self.copy(extra) for extra in paramMaps])
+
+    def regParamPath(self, nLambda: int = 100, ratio: float = 1e-3) -> RegParamPath[ModelT]:
+        """An estimator that fits this one with ``nLambda`` values of ``regParam``.
+
+        They fall from the least that leaves every penalised coefficient zero to ``ratio`` times it. The ``path`` of the
+        model that its ``fit`` returns has all models; see `sparkgd.ml.path.RegParamPath` for which one that is.
+
+        Raises
+        ------
+        IncompatibleError
+            If this estimator has no ``regParam``, or has a starting point.
+        InvalidParamError
+            If ``nLambda`` is less than 2, or ``ratio`` not between 0 and 1.
+        """
+        return RegParamPath(self, nLambda, ratio)
+
+    def findStepSize(self, dataset: DataFrame) -> StepSizeTest:
+        """Try step sizes of the named solver, all of them in two rounds, and suggest one for ``stepSize``.
+
+        A learning rate range test (Smith, 2017): what does one iteration make of the objective?
+
+        Parameters
+        ----------
+        dataset : DataFrame
+
+        Returns
+        -------
+        StepSizeTest
+            With ``suggestion``, the step sizes, their objectives, and ``plot()``.
+
+        Raises
+        ------
+        IncompatibleError
+            If the solver takes no step size.
+        """
+        return step_size_test(dataset, self)
 
     def _check(self) -> None:
         """Refuse what can be refused before any row is read."""

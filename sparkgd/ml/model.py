@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from sparkgd.ml.columns import feature_names, input_columns, temporary_name
 from sparkgd.ml.errors import IncompatibleError
+from sparkgd.ml.fitted_path import HasPath
 from sparkgd.ml.matrices import matrix_of
 from sparkgd.ml.params.shared import TrainingParams, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
@@ -28,7 +29,7 @@ from sparkgd.ml.summary import HasSummary
 Array = npt.NDArray[np.float64]
 
 
-class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary):
+class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary, HasPath):
     """A fitted linear model: raw predictions are ``x . weights[k] + intercepts[k] + offset`` for each output k.
 
     Parameters

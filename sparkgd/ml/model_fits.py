@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,6 +25,7 @@ from sparkgd.training.fit import Fitted
 from sparkgd.training.history import Keeper
 from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.loop import Callback, Outcome, Record, findings, train
+from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.settings import FitSettings
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sparkgd.ml.estimator import LinearEstimator
 
 ModelT = TypeVar("ModelT", bound=Model)
+FoundT = TypeVar("FoundT")
 
 WAVE_NUMBERS = 1 << 25
 """Numbers that the models of one wave may need in a round, 256 MB; a larger grid runs in several waves."""
@@ -183,6 +185,15 @@ class Training:
             return callbacks
         line = self._line
         return [*line.around(callbacks)[:-1], lambda record: line(replace(record, model=numbers[record.model]))]
+
+
+def found_by(fit: ModelFit[Any], inquiry: Callable[[FitSettings, TrainingSet], Stages[FoundT]]) -> FoundT:
+    """What an inquiry about a fit finds out, before that begins."""
+    data = fit.data.rows
+    found = findings(data.rows, [Plan(lambda: inquiry(fit.settings, data), fit.name)])[0]
+    if isinstance(found, SparkGDError):
+        raise found
+    return found
 
 
 def following(fits: Mapping[int, ModelFit[ModelT]], leads: Mapping[int, Lead]) -> dict[int, ModelFit[ModelT]]:

@@ -96,6 +96,17 @@ class Penalty(ABC):
         """A share t in [0, 1] of ``slope``, the larger the better, at which `conjugate` is finite."""
         return 0.0 if np.any(slope) else 1.0
 
+    def pulls_to_zero(self, count: int) -> npt.NDArray[np.bool_]:
+        """Which weights (count,) the rough part holds at zero if it is strong enough."""
+        return np.zeros(count, dtype=bool)
+
+    def zero_factor(self, slope: Array) -> float:
+        """The least factor of the rough part at which all weights that it pulls to zero stay there.
+
+        ``slope`` (n,) is the loss's gradient where they are zero.
+        """
+        return 0.0
+
     def value(self, weights: Array) -> float:
         """Smooth and rough part together."""
         return self.smooth_value(weights) + self.rough_value(weights)

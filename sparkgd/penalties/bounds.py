@@ -71,6 +71,14 @@ class Bounded(Penalty):
         low, high = self.penalty.piece(weights, direction)
         return np.maximum(low, self.low), np.minimum(high, self.high)
 
+    def pulls_to_zero(self, count: int) -> npt.NDArray[np.bool_]:
+        return self.penalty.pulls_to_zero(count) & (self.low <= 0.0) & (self.high >= 0.0)
+
+    def zero_factor(self, slope: Array) -> float:
+        # A wall at zero holds a weight against a slope beyond it, whatever the penalty is.
+        held = ((slope > 0.0) & (self.low >= 0.0)) | ((slope < 0.0) & (self.high <= 0.0))
+        return self.penalty.zero_factor(np.where(held | ~self.pulls_to_zero(len(slope)), 0.0, slope))
+
     def scaled(self, factor: Array) -> Bounded:
         # A factor of zero fixes the weight itself: no bound is left for u.
         divisor = np.where(factor > 0.0, factor, 1.0)

@@ -65,6 +65,13 @@ class ElasticNet(Penalty):
         share = float(np.min(self.l1[outside] / np.abs(slope[outside])))
         return share * (1.0 - 1e-15)  # rounding must not carry the product above l1 again
 
+    def pulls_to_zero(self, count: int) -> npt.NDArray[np.bool_]:
+        return np.broadcast_to(self.l1 > 0.0, (count,)).copy()
+
+    def zero_factor(self, slope: Array) -> float:
+        pulled = self.l1 > 0.0
+        return float(np.max(np.abs(slope[pulled]) / self.l1[pulled], initial=0.0))
+
     def scaled(self, factor: Array) -> ElasticNet:
         return ElasticNet(self.l1 * factor, np.zeros_like(self.l2))
 

@@ -47,6 +47,14 @@ class GroupLasso(Penalty):
         kept = np.maximum(norms - threshold, 0.0) / np.where(norms > 0.0, norms, 1.0)
         return np.where(self._grouped & (self.scale > 0.0), kept[self.group] * weights, weights)
 
+    def pulls_to_zero(self, count: int) -> npt.NDArray[np.bool_]:
+        return np.asarray(self._grouped & (self.scale > 0.0) & (self.strength[self.group] > 0.0))
+
+    def zero_factor(self, slope: Array) -> float:
+        pulled = self.pulls_to_zero(len(slope))
+        norms = self._norms(np.where(pulled, slope, 0.0) / np.where(pulled, self.scale, 1.0))
+        return float(np.max(norms / np.where(self.strength > 0.0, self.strength, np.inf), initial=0.0))
+
     def scaled(self, factor: Array) -> GroupLasso:
         return GroupLasso(self.group, self.strength, self.scale * factor)
 

@@ -42,6 +42,10 @@ class Coordinates(Protocol):
         """Which weights (num_linear * num_features) are held at zero."""
         ...
 
+    def holding(self, columns: npt.NDArray[np.bool_]) -> Coordinates:
+        """The map that holds the weights of further columns (p,) at zero."""
+        ...
+
     def diagonal(self) -> Diagonal:
         """This map, for whoever needs each column to have a scale of its own.
 
@@ -80,6 +84,9 @@ class Diagonal:
     center: Array
     scale: Array
     intercept_scale: float = 1.0
+
+    def holding(self, columns: npt.NDArray[np.bool_]) -> Diagonal:
+        return replace(self, scale=np.where(columns, 0.0, self.scale))
 
     def diagonal(self) -> Diagonal:
         return self
@@ -130,6 +137,9 @@ class Rotated:
 
     scaled: Diagonal
     triangle: Array
+
+    def holding(self, columns: npt.NDArray[np.bool_]) -> Rotated:
+        return replace(self, scaled=self.scaled.holding(columns))
 
     def diagonal(self) -> Diagonal:
         raise IncompatibleError("these coordinates mix columns; only single scaled columns can be told apart")

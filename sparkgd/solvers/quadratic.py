@@ -12,6 +12,11 @@ MAX_SWEEPS = 200
 ACCURACY = 1e-12
 """Sweeps end when one lowers the model by less than this share of what all have lowered it by."""
 
+STIFFNESS = 1e-12
+"""Added to the diagonal on a face, as a share of its largest entry: along columns that stand in for each other, where
+the model is flat, rounding would choose a move as long as the face. What it takes from other moves the next sweep adds.
+"""
+
 FACE_STEPS: Array = np.array([1.0, 0.5, 0.25, 0.0])
 
 
@@ -58,7 +63,9 @@ def _on_face(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> 
     if not free.any():
         return current
     move = np.zeros_like(current)
-    move[free] = -solve_positive(hessian[np.ix_(free, free)], slope[free] + left[free])
+    face = hessian[np.ix_(free, free)]
+    stiffened = face + np.diag(np.full(len(face), STIFFNESS * np.max(np.diag(face))))
+    move[free] = -solve_positive(stiffened, slope[free] + left[free])
     low, high = penalty.piece(current, move)
     room = np.where(move > 0.0, high - current, current - low)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -65,9 +65,15 @@ class Lead:
     sampled_rows: int
     is_of_all: bool
 
-    def suits(self, layout: CoefLayout, statistics: Statistics) -> bool:
-        """Whether its coordinates are those of another model: a fold may lack what makes a column vary."""
-        return layout == self.layout and np.array_equal(self.constant, constant_columns(statistics))
+    def space_for(self, layout: CoefLayout, statistics: Statistics) -> Scaled | None:
+        """Its coordinates, for a model of some of its rows; None where these have other classes or columns.
+
+        Where a fold is left out, columns may be constant that vary over all rows: their weights are held at zero.
+        """
+        constant = constant_columns(statistics)
+        if layout != self.layout or np.any(self.constant & ~constant):
+            return None
+        return replace(self.space, coordinates=self.space.coordinates.holding(constant & ~self.constant))
 
 
 def lead_plans(several: Sequence[FitSettings], data: TrainingSet) -> dict[int, Plan[dict[int, Lead]]]:

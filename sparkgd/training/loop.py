@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.exceptions import CheckpointError, SparkGDError
+from sparkgd.exceptions import CheckpointError, KernelError, SparkGDError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
@@ -131,12 +131,10 @@ class _Run:
     failure: SparkGDError | None = None
 
     def __post_init__(self) -> None:
+        kept = self.resumed
         with self._failing():
-            if self.resumed is None:
-                self.state = self.plan.start()
-            else:
-                self.rounds = list(self.resumed.rounds)
-                self.state = self.resumed.entered(self.plan)
+            self.rounds = [] if kept is None else list(kept.rounds)
+            self.state = self.plan.start() if kept is None else kept.entered(self.plan)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -313,18 +311,18 @@ def _run(
 
 
 def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> bool:
-    """One round, then the callbacks: those about few rows first, so that as many as can share one about all.
-
-    Whether it was about all.
-    """
+    """One round, then the callbacks; whether it was about all rows. Few come first, so that most share one of all."""
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
     numbers = {id(run): number for number, run in enumerate(runs)}
     began = time.perf_counter()
-    answers = run_round([each for _, each in asked], asked[0][0].description() + others)
+    answers = _answers(asked, asked[0][0].description() + others)
     seconds = time.perf_counter() - began
     for (run, each), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, KernelError):
+            run.failure = answer
+            continue
         run.hear(each, answer, seconds)
         if run.failure is not None:
             continue
@@ -333,6 +331,16 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
         if any(wishes):
             run.halt(Status.STOPPED_EARLY, "a callback asked to stop")
     return not asked[0][0].is_local(asked[0][1])
+
+
+def _answers(asked: Sequence[tuple[_Run, Asked]], description: str) -> Sequence[Answer | KernelError]:
+    """The answers of one round; where a kernel fails, each model asks once more for itself, to tell whose it is."""
+    try:
+        return run_round([each for _, each in asked], description)
+    except KernelError as error:
+        if len(asked) == 1:
+            return [error]
+    return [answer for run, each in asked for answer in _answers([(run, each)], run.description())]
 
 
 def succeeded(found: Outcome | SparkGDError) -> Outcome:

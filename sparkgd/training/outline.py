@@ -101,8 +101,10 @@ def outlined(settings: FitSettings, data: TrainingSet) -> Stages[Outline]:
     settings, layout, penalty = _known(settings, statistics)
     check_constant(penalty, layout, statistics)
     start = _start(settings, layout, statistics)
-    if settings.lead is not None and settings.lead.suits(layout, statistics):
-        space, choice = settings.lead.space, settings.lead.choice
+    lead = settings.lead
+    led = None if lead is None else lead.space_for(layout, statistics)
+    if lead is not None and led is not None:
+        space, choice = led, lead.choice
     else:
         settings = replace(settings, lead=None)
         scaling = SOLVERS[choice.name].scaling(settings.solver)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.ml.tuning import ParamGridBuilder
 
+from sparkgd.ml.path import RegParamPath
 from sparkgd.tuning.validator_models import CrossValidatorModel, TrainValidationSplitModel
 from sparkgd.tuning.validators import CrossValidator, TrainValidationSplit
 
@@ -11,6 +12,7 @@ __all__ = [
     "CrossValidator",
     "CrossValidatorModel",
     "ParamGridBuilder",
+    "RegParamPath",
     "TrainValidationSplit",
     "TrainValidationSplitModel",
 ]

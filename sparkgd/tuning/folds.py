@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
+from py4j.protocol import Py4JJavaError
 from pyspark import TaskContext
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from sparkgd.ml.errors import InvalidDataError
-from sparkgd.ml.lookup import quoted
+from sparkgd.ml.lookup import find, wrong_type
 
 MOST_FOLDS = 254
 """A block keeps the number of a row's fold in a byte; the last one is that of rows that no model leaves out."""
 
 NEVER = 255
 """The fold of rows that every model is trained on."""
+
+REFUSED = re.compile(r"column .+ holds .+; fold numbers are the integers from 0 to \d+")
+"""What a job fails with that comes across a value which is no fold number."""
 
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 """Steps of so much around a circle of length 1 fill all of its parts evenly, whenever they stop."""
@@ -51,16 +58,39 @@ def random_split(df: DataFrame, name: str, train_ratio: float, seed: int) -> Dat
 def given_folds(df: DataFrame, name: str, column: str, folds: int) -> DataFrame:
     """The folds that a column numbers; a value that is none of them fails the job that comes across it.
 
+    `refusals_of_jobs` tells that in words.
+
     Raises
     ------
     InvalidDataError
-        If there is no such column.
+        If there is no such column, or it does not hold numbers.
     """
-    given = _column(df, "foldCol", column)
+    found = find(df, column, "foldCol")
+    if not found.is_number:
+        raise wrong_type("foldCol", column, found.kind, "a number")
+    given = found.column.cast("double")
     is_fold = (given >= 0) & (given < folds) & (given == F.floor(given))
-    message = f"column {column!r} holds %s; fold numbers are the integers from 0 to {folds - 1}"
-    refused = F.raise_error(F.format_string(message, given.cast("string")))
+    value = F.coalesce(found.column.cast("string"), F.lit("null"))
+    allowed = F.lit(f"; fold numbers are the integers from 0 to {folds - 1}")
+    refused = F.raise_error(F.concat(F.lit(f"column {column!r} holds "), value, allowed))
     return df.withColumn(name, F.when(is_fold, given.cast("int")).otherwise(refused.cast("int")))
+
+
+@contextmanager
+def refusals_of_jobs() -> Iterator[None]:
+    """The failure of a job by a value that is no fold number, as an error of the data.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        refusal = REFUSED.search(str(error))
+        if refusal is None:
+            raise
+        raise InvalidDataError(refusal.group()) from None
 
 
 def stratified_folds(df: DataFrame, name: str, label: str, shares: tuple[float, ...], seed: int) -> DataFrame:
@@ -82,14 +112,7 @@ def stratified_folds(df: DataFrame, name: str, label: str, shares: tuple[float, 
         If there is no such column.
     """
     deal = pandas_udf(_dealer(shares, seed), "int")  # type: ignore[call-overload]
-    return df.withColumn(name, deal(_column(df, "labelCol", label).cast("double")))
-
-
-def _column(df: DataFrame, param: str, name: str) -> Column:
-    if name not in df.columns:
-        known = ", ".join(repr(each) for each in df.columns[:20])
-        raise InvalidDataError(f"{param}={name!r}: there is no such column; the DataFrame has {known}")
-    return df[quoted(name)]
+    return df.withColumn(name, deal(find(df, label, "labelCol").column.cast("double")))
 
 
 def _dealer(shares: tuple[float, ...], seed: int) -> Callable[[Iterator[pd.Series]], Iterator[pd.Series]]:

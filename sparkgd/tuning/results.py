@@ -62,23 +62,36 @@ def refused(fold: int, number: int, error: SparkGDError) -> Trial:
 
 
 def table_of(trials: Sequence[Trial], maps: Sequence[ParamMap]) -> pd.DataFrame:
-    """One row for each fold and map: params by name, metric, how training ended, rounds, seconds."""
+    """One row for each fold and map: params by name, metric, how training ended, rounds, seconds.
+
+    Params come before the metric, those that only some maps set too. A grid of solvers has the column ``solver`` as
+    the maps say it.
+    """
+    values = [named(params) for params in maps]
+    names = list(dict.fromkeys(name for each in values for name in each))
     rows = [
         {
             "fold": trial.fold,
             "map": trial.map,
-            **named(maps[trial.map]),
-            "metric": trial.metric,
-            "status": trial.status,
-            "reason": trial.reason,
-            "solver": trial.solver,
-            "iterations": trial.iterations,
-            "rounds": trial.rounds,
-            "seconds": trial.seconds,
+            **{name: values[trial.map].get(name) for name in names},
+            **{name: value for name, value in _told(trial).items() if name not in names},
         }
         for trial in sorted(trials, key=lambda each: (each.fold, each.map))
     ]
     return pd.DataFrame(rows)
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    """The columns that tell how a model did."""
+    return {
+        "metric": trial.metric,
+        "status": trial.status,
+        "reason": trial.reason,
+        "solver": trial.solver,
+        "iterations": trial.iterations,
+        "rounds": trial.rounds,
+        "seconds": trial.seconds,
+    }
 
 
 def named(params: ParamMap) -> dict[str, Any]:
@@ -128,7 +141,7 @@ def plot_results(
         _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
     params = list(table.columns[2 : table.columns.get_loc("metric")])
     axis = _axis_param(table, params) if param is None else param
-    if axis not in params:
+    if axis not in params and param is not None:
         raise ValueError(f"param={axis!r} is not in the grid, which has {params}")
     others = [name for name in params if name != axis and table[name].astype(str).nunique() > 1]
     groups = table.groupby([table[name].astype(str) for name in others], sort=False) if others else [((), table)]
@@ -148,30 +161,44 @@ def plot_results(
 
 
 def _axis_param(table: pd.DataFrame, params: Sequence[str]) -> str:
-    """The number that has most values in the grid."""
-    numbers = [name for name in params if pd.api.types.is_numeric_dtype(table[name])]
-    return max(numbers or params, key=lambda name: table[name].astype(str).nunique())
+    """The number that has most values in the grid; the maps themselves, if these are all defaults."""
+    numbers = [name for name in params if _are_numbers(table[name])]
+    return max(numbers or params or ["map"], key=lambda name: table[name].astype(str).nunique())
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
+
+
+def _places(values: pd.Series) -> pd.Series:
+    """Where to draw values along an axis: numbers at their own place, others as words in their order."""
+    return values if _are_numbers(values) else values.astype(str)
 
 
 def _is_logarithmic(values: pd.Series) -> bool:
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+    if not _are_numbers(values):
         return False
-    different = np.unique(values)
+    different = np.unique(values.dropna())
     return bool(len(different) > 2 and different[0] > 0.0 and different[-1] / different[0] >= 50.0)
 
 
+def _mean(values: pd.Series) -> float:
+    """The mean over the folds; nan where a fold has no model."""
+    return float(values.mean(skipna=False))
+
+
 def _draw(ax: Axes, group: pd.DataFrame, axis: str, label: str) -> None:
-    means = group.groupby(axis)["metric"].agg(["mean", "std", "count"])
+    metrics = group["metric"].groupby(_places(group[axis]), sort=_are_numbers(group[axis]))
+    means = metrics.agg(mean=_mean, std="std", count="count")
     error = (means["std"] / np.sqrt(means["count"])).fillna(0.0)
-    x = means.index if pd.api.types.is_numeric_dtype(means.index) else means.index.astype(str)
-    ax.errorbar(x, means["mean"], yerr=error, marker="o", ms=4, capsize=3, lw=1.2, label=label or None)
+    ax.errorbar(means.index, means["mean"], yerr=error, marker="o", ms=4, capsize=3, lw=1.2, label=label or None)
 
 
 def _mark_best(ax: Axes, table: pd.DataFrame, axis: str, is_larger_better: bool) -> None:
     """A ring around the best map."""
-    means = table.groupby("map").agg(metric=("metric", lambda values: values.mean(skipna=False)), x=(axis, "first"))
-    means = means.dropna(subset=["metric"])
+    placed = table[["map", "metric"]].assign(place=_places(table[axis]))
+    means = placed.groupby("map").agg(metric=("metric", _mean), place=("place", "first")).dropna(subset=["metric"])
     if len(means):
         best = means.loc[means["metric"].idxmax() if is_larger_better else means["metric"].idxmin()]
-        x = best["x"] if pd.api.types.is_numeric_dtype(table[axis]) else str(best["x"])
-        ax.plot([x], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=f"best: {best['metric']:.5g}")
+        name = f"best: {best['metric']:.5g}"
+        ax.plot([best["place"]], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=name)

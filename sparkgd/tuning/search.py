@@ -32,6 +32,11 @@ from sparkgd.tuning.results import Trial, best_map, metrics_by_map, refused
 
 AnyEstimator: TypeAlias = LinearEstimator[Any]
 
+TRIAL_TOL = 100.0
+"""Tolerance of a model that is only judged, in those of one that is kept: with the default it leaves about 1e-8 of the
+objective, which no metric of held-out rows shows.
+"""
+
 Judge: TypeAlias = Callable[[int, int, Model], float]
 """The metric of a model by fold and map, where the packed rows cannot tell it."""
 
@@ -132,8 +137,8 @@ class Search:
 
     def _kept(self, members: Sequence[int], data: TrainingData) -> Any:
         judge = {param.name: text_of(value) for param, value in self._evaluator.extractParamMap().items()}
-        judged_by = f"{type(self._evaluator).__name__} {judge}"
-        return kept([self._estimators[number] for number in members], data, judged_by)
+        purpose = f"to be judged by {type(self._evaluator).__name__} {judge}, and kept: {self._collect}"
+        return kept([self._estimators[number] for number in members], data, purpose, has_siblings=True)
 
     def _best(self) -> int | None:
         metrics = metrics_by_map(self.trials, self._maps)
@@ -195,7 +200,8 @@ class _GroupSearch:
             for number, fit in self._whole.items():
                 try:
                     data = self._data.without(fold)
-                    fits[fold * self._maps + number] = fit.estimator._fit_of(data, fit.settings.lead)
+                    trial = fit.estimator._fit_of(data, fit.settings.lead)
+                    fits[fold * self._maps + number] = trial if self._search._collect else _roughly(trial)
                 except SparkGDError as error:
                     refusals.append(refused(fold, number, error))
         return fits, refusals
@@ -238,6 +244,15 @@ class _GroupSearch:
             sum(outcome.seconds),
             model if self._search._collect else None,
         )
+
+
+def _roughly(fit: ModelFit[Any]) -> ModelFit[Any]:
+    """The fit of a model that is judged and then forgotten; where the user named the solver, as it was asked for."""
+    settings = fit.settings
+    if settings.lead is None:
+        return fit
+    stopping = replace(settings.stopping, tol=TRIAL_TOL * settings.stopping.tol)
+    return replace(fit, settings=replace(settings, stopping=stopping))
 
 
 def _judged_stages(fit: ModelFit[Any], metric: Metric | None) -> Stages[Judged]:

@@ -33,6 +33,7 @@ from sparkgd.tuning.folds import (
     given_folds,
     random_folds,
     random_split,
+    refusals_of_jobs,
     stratified_folds,
 )  # fmt: skip
 from sparkgd.tuning.lanes import Lane, lanes_of
@@ -75,10 +76,11 @@ class SharedValidator(HasStratify):
         estimator, maps = self.getOrDefault("estimator"), self.getOrDefault("estimatorParamMaps")
         self._check(maps)
         folds, lanes = self._folds(dataset), lanes_of(estimator, maps)
-        if lanes is None or len(folds.numbers) > MOST_FOLDS:
-            best, trials = None, self._one_by_one(folds)
-        else:
-            best, trials = self._together(folds, lanes)
+        with refusals_of_jobs():
+            if lanes is None or len(folds.numbers) > MOST_FOLDS:
+                best, trials = None, self._one_by_one(folds)
+            else:
+                best, trials = self._together(folds, lanes)
         chosen = self._chosen(trials, len(maps))
         _warn_of(trials, type(self).__name__)
         model = estimator.fit(dataset, maps[chosen]) if best is None else best
@@ -242,6 +244,9 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     are packed once, every round serves all models, and metrics come from the same packed rows. Stages before the last
     that learn something are fitted for each fold, as pyspark does. For other estimators, and evaluators that need
     scored rows, it does what pyspark's does; ``parallelism`` matters only there.
+
+    With ``solver="auto"`` the models of folds are trained to 100 times the estimator's ``tol``, which moves metrics by
+    less than 1e-5 of their value, unless ``collectSubModels`` keeps them; the best model is trained to ``tol``.
 
     A model that diverges or is refused does not end the search: its metric is nan, its map never wins, and
     ``results`` of the fitted model has the reason.

@@ -25,6 +25,7 @@ from sparkgd.exceptions import (
     InvalidParamError,
 )
 from sparkgd.ml import training_data
+from sparkgd.ml.path import RegParamPath
 from sparkgd.regression import GradientDescentRegressor
 from sparkgd.tuning import CrossValidator
 from tests.support.checkpoints import DriverLostError
@@ -169,8 +170,25 @@ def test_cross_validation_goes_on(spark, df, tmp_path):
         assert list(tmp_path.iterdir()) == []
     with pytest.raises(DriverLostError):
         validator(estimator.setCallbacks([Watch(10)])).fit(df)
-    with pytest.warns(CheckpointWarning, match="nothing to go on from: .*evaluator"):
+    with pytest.warns(CheckpointWarning, match="nothing to go on from: .*areaUnderROC"):
         validator(estimator.setCallbacks([]), "areaUnderPR").fit(df)
+
+
+def test_a_path_of_penalties_goes_on(df, tmp_path):
+    def path(estimator, models=6):
+        return RegParamPath(estimator, nLambda=models, ratio=0.01)
+
+    whole, again = Watch(), Watch()
+    expected = path(slow(solver="auto").setCallbacks([whole])).fit(df)
+    estimator = slow(tmp_path, solver="auto", checkpointInterval=1)
+    with pytest.raises(DriverLostError):
+        path(estimator.setCallbacks([Watch(len(whole.rounds) // 2)])).fit(df)
+    with pytest.raises(ForeignParamsError, match="a path of 6 penalties"):
+        path(estimator, 5).fit(df)
+    found = path(estimator.setCallbacks([again])).fit(df)
+    assert len(again.rounds) < len(whole.rounds)
+    assert found.path.coefficients.tolist() == expected.path.coefficients.tolist()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_params_are_refused_and_named(df, tmp_path):

@@ -236,3 +236,26 @@ def test_the_share_of_a_slope_beyond_l1_is_the_largest():
     share = penalty.share_within(slope)
     assert share == pytest.approx(0.1 / 4.0)
     assert np.isinf(penalty.conjugate(1.001 * share * slope))
+
+
+PULLING = [name for name, penalty in PENALTIES.items() if penalty.pulls_to_zero(SIZE).any()]
+
+
+@pytest.mark.parametrize("name", PULLING)
+def test_the_factor_for_zero_is_the_least_that_keeps_weights_there(name):
+    """Zero is a fixed point of a proximal gradient step at and above it, and is not below."""
+    penalty = PENALTIES[name]
+    pulled = penalty.pulls_to_zero(SIZE)
+    for slope in points():
+        factor = penalty.zero_factor(slope)
+        assert factor > 0.0
+        for share, stays in ((1.0 + 1e-12, True), (2.0, True), (0.99, False)):
+            # A penalty ``factor`` times as strong against a slope is the penalty itself against the slope over it.
+            moved = penalty.prox(np.where(pulled, -slope / (factor * share), 0.0), 1.0)
+            assert (not moved[pulled].any()) == stays
+
+
+def test_penalties_without_a_kink_at_zero_pull_nothing_there():
+    for name in ("none", "L2", "bounds"):
+        assert not PENALTIES[name].pulls_to_zero(SIZE).any()
+        assert PENALTIES[name].zero_factor(points(1)[0]) == 0.0

@@ -14,7 +14,7 @@ from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, ParamGridBuil
 from pyspark.ml.util import DefaultParamsReader
 
 from sparkgd import tuning
-from sparkgd.exceptions import IncompatibleError, InvalidParamError, ModelFormatError
+from sparkgd.exceptions import IncompatibleError, InvalidParamError, KernelError, ModelFormatError
 from sparkgd.losses import LOSSES, LossSettings, MultinomialLoss
 from sparkgd.regression import (
     GeneralizedLinearRegression,
@@ -22,8 +22,9 @@ from sparkgd.regression import (
     GradientDescentRegressorModel,
     LinearRegression,
 )
-from tests.losses.own import WIDE, LogCosh
+from tests.losses.own import WIDE, FailsFarOut, LogCosh
 from tests.support.frames import frame
+from tests.support.leftovers import nothing_left
 from tests.support.objectives import PenalisedLoss, assert_same_model, coefficients_of
 
 RNG = np.random.default_rng(15)
@@ -145,6 +146,26 @@ def test_a_grid_of_losses(df):
     models = dict(estimator.fitMultiple(df, [{estimator.loss: given} for given in ("squared", LOG_COSH, LogCosh())]))
     assert models[0].coefficients != models[1].coefficients
     assert models[1].coefficients == models[2].coefficients
+
+
+@pytest.mark.parametrize("execution", ["cluster", "driver"])
+def test_a_loss_that_fails_costs_its_own_model_alone(df, execution):
+    estimator = GradientDescentRegressor(regParam=0.1, execution=execution)
+    told = r"the FailsFarOut loss failed: ArithmeticError: a label above 3.5"
+    with nothing_left(df.sparkSession), pytest.raises(KernelError, match=told):
+        estimator.copy({estimator.loss: FailsFarOut()}).fit(df)
+    grid = ParamGridBuilder().addGrid(estimator.loss, [LogCosh(), FailsFarOut(), "squared"]).build()
+    validator = tuning.CrossValidator(
+        estimator=estimator, estimatorParamMaps=grid, evaluator=RegressionEvaluator(), numFolds=2, seed=1
+    )
+    with nothing_left(df.sparkSession):
+        model = validator.fit(df)
+    assert np.isfinite(model.avgMetrics).tolist() == [True, False, True]
+    failed = model.results[model.results["map"] == 1]
+    assert (failed["status"] == "refused").all()
+    assert failed["reason"].str.contains("a label above 3.5").all()
+    alone = validator.copy({validator.estimatorParamMaps: [grid[0], grid[2]]}).fit(df)
+    np.testing.assert_allclose(np.delete(model.avgMetrics, 1), alone.avgMetrics, rtol=1e-5)
 
 
 def test_losses_that_cannot_be_saved_or_found_are_refused(df, tmp_path):
