@@ -12,6 +12,7 @@ from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
 
 from sparkgd.exceptions import SparkGDError
+from sparkgd.ml.checkpoints import kept, text_of
 from sparkgd.ml.display.grid import GridLine
 from sparkgd.ml.errors import InvalidDataError
 from sparkgd.ml.estimator import LinearEstimator
@@ -21,6 +22,7 @@ from sparkgd.ml.training_data import TrainingData
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 from sparkgd.training.fit import Fitted
+from sparkgd.training.history import Keeper
 from sparkgd.training.loop import Outcome, succeeded
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked
@@ -111,8 +113,8 @@ class Search:
         errors: dict[int, SparkGDError] = {}
         for members in grouped(self._estimators, errors):
             try:
-                with self._packed(members) as data:
-                    search = _GroupSearch(self, members, data)
+                with self._packed(members) as data, self._kept(members, data) as keeper:
+                    search = _GroupSearch(self, members, data, keeper)
                     search.run(errors)
                     leader = self._best() if wants_best else None
                     if leader is not None and leader in members and leader != chosen:
@@ -133,6 +135,11 @@ class Search:
         chosen = [self._estimators[number] for number in members]
         return packed(self._folds.df, chosen, fold=self._folds.column, moments_suffice=by_moments)
 
+    def _kept(self, members: Sequence[int], data: TrainingData) -> Any:
+        judge = {param.name: text_of(value) for param, value in self._evaluator.extractParamMap().items()}
+        purpose = f"to be judged by {type(self._evaluator).__name__} {judge}, and kept: {self._collect}"
+        return kept([self._estimators[number] for number in members], data, purpose, has_siblings=True)
+
     def _best(self) -> int | None:
         metrics = metrics_by_map(self.trials, self._maps)
         averages = [float(np.mean(values)) if values else np.nan for values in metrics]
@@ -142,11 +149,11 @@ class Search:
 class _GroupSearch:
     """The part of a search whose maps need the same of the data."""
 
-    def __init__(self, search: Search, members: Sequence[int], data: TrainingData) -> None:
+    def __init__(self, search: Search, members: Sequence[int], data: TrainingData, keeper: Keeper | None) -> None:
         self._search, self._data = search, data
         self._folds, self._maps = search._folds, search._maps
         self._estimators = {number: search._estimators[number] for number in members}
-        self._training = Training(search._line)
+        self._training = Training(search._line, keeper)
         self._check_folds()
 
     def _check_folds(self) -> None:

@@ -13,6 +13,7 @@ from pyspark.ml.param import Param, Params
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
+from sparkgd.ml.persistence import check_loss_path
 from sparkgd.tuning.results import plot_results
 
 if TYPE_CHECKING:
@@ -215,6 +216,8 @@ def saved_parts(path: str, spark: SparkSession) -> tuple[dict[str, Any], dict[st
     metadata = DefaultParamsReader.loadMetadata(path, spark)
     renamed = {**metadata, "class": "pyspark.ml.tuning.CrossValidator"}
     _, estimator, evaluator, maps = tuning._ValidatorSharedReadWrite.load(path, spark, renamed)
+    for param, value in (entry for params in maps for entry in params.items()):
+        check_loss_path(param.name, value, path)
     return metadata, {"estimator": estimator, "evaluator": evaluator, "estimatorParamMaps": maps}
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, ParamGridBuilder
+from pyspark.ml.util import DefaultParamsReader
 
 from sparkgd import tuning
 from sparkgd.exceptions import IncompatibleError, InvalidParamError, KernelError, ModelFormatError
@@ -171,11 +175,36 @@ def test_losses_that_cannot_be_saved_or_found_are_refused(df, tmp_path):
         GradientDescentRegressor(loss="no_such_module:Loss").fit(df)
     model = GradientDescentRegressor(loss=LOG_COSH).fit(df)
     model.set(model.loss, "no_such_module:Loss")
-    model.save(str(tmp_path / "model"))
-    loaded = GradientDescentRegressorModel.load(str(tmp_path / "model"))
-    assert loaded.coefficients == model.coefficients
     with pytest.raises(ModelFormatError, match="cannot be imported"):
-        loaded.transform(df)
+        model.transform(df)
+
+
+def test_what_a_file_names_is_not_imported_unless_the_program_has_done_so(spark, df, tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "trap.py").write_text("from tests.losses.own import LogCosh as Loss\n")
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    estimator = GradientDescentRegressor(loss=LOG_COSH)
+    model = estimator.fit(df)
+    for number, instance in enumerate((estimator, model)):
+        instance.set(instance.loss, "trap:Loss")
+        path = str(tmp_path / str(number))
+        instance.save(path)
+        for load in (type(instance).load, lambda path: DefaultParamsReader.loadParamsInstance(path, spark)):
+            with pytest.raises(ModelFormatError, match=r"names the loss 'trap:Loss'.*import trap before loading"):
+                load(path)
+        assert "trap" not in sys.modules
+    plain = GradientDescentRegressor()
+    validator = tuning.CrossValidator(
+        estimator=plain, estimatorParamMaps=[{plain.loss: "trap:Loss"}], evaluator=RegressionEvaluator()
+    )
+    validator.save(str(tmp_path / "validator"))
+    with pytest.raises(ModelFormatError, match="import trap before loading"):
+        tuning.CrossValidator.load(str(tmp_path / "validator"))
+    importlib.import_module("trap")
+    assert GradientDescentRegressorModel.load(path).transform(df).count() == df.count()
+    assert GradientDescentRegressor.load(str(tmp_path / "0")).getLoss() == "trap:Loss"
+    assert tuning.CrossValidator.load(str(tmp_path / "validator")).getNumFolds() == 3
+    monkeypatch.delitem(sys.modules, "trap")
 
 
 def test_bounds_groups_and_offsets_go_with_any_loss(df):
