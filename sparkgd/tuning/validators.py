@@ -18,8 +18,6 @@ from pyspark.ml.tuning import CrossValidator as StockCrossValidator
 from pyspark.ml.tuning import CrossValidatorWriter as StockCrossValidatorWriter
 from pyspark.ml.tuning import TrainValidationSplit as StockTrainValidationSplit
 from pyspark.ml.tuning import TrainValidationSplitWriter as StockTrainValidationSplitWriter
-from pyspark.ml.tuning import _ValidatorSharedReadWrite
-from pyspark.ml.util import DefaultParamsReader, MLReader
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -39,6 +37,7 @@ from sparkgd.tuning.folds import (
 )  # fmt: skip
 from sparkgd.tuning.lanes import Lane, lanes_of
 from sparkgd.tuning.one_by_one import trials_one_by_one
+from sparkgd.tuning.persistence import ValidatorReader
 from sparkgd.tuning.results import ParamMap, Trial, best_map, label_of, metrics_by_map, table_of
 from sparkgd.tuning.search import Folds, Search
 from sparkgd.tuning.validator_models import CrossValidatorModel, TrainValidationSplitModel
@@ -218,23 +217,6 @@ def _warn_of(trials: Sequence[Trial], name: str) -> None:
         found = ", ".join(f"{count} {status}" for status, count in counts.items())
         warn(f"{name}: {sum(counts.values())} of {len(trials)} models did not converge ({found}); see the model's "
              "results", ConvergenceWarning)  # fmt: skip
-
-
-class ValidatorReader(MLReader[Any]):
-    """Reader of a validator, which pyspark's would make one of its own."""
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def load(self, path: str) -> Any:
-        """The validator saved at a path."""
-        metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
-        _, estimator, evaluator, maps = _ValidatorSharedReadWrite.load(path, self.sparkSession, metadata)
-        validator = self._kind(estimator=estimator, evaluator=evaluator, estimatorParamMaps=maps)
-        validator._resetUid(metadata["uid"])
-        DefaultParamsReader.getAndSetParams(validator, metadata, skipParams=["estimatorParamMaps"])
-        return validator
 
 
 class CrossValidator(SharedValidator, StockCrossValidator):
