@@ -67,6 +67,12 @@ class HasStratify(Params):
 class SharedValidator(HasStratify):
     """What both validators do: divide the rows, train and judge, choose, and train the best map on all rows."""
 
+    def setParams(self, **params: Any) -> Any:
+        """Set params by name, ``stratify`` among them; returns the object itself."""
+        if "stratify" in params:
+            self.setStratify(params.pop("stratify"))
+        return super().setParams(**params)  # type: ignore[misc]
+
     def _fit(self, dataset: DataFrame) -> Any:
         estimator, maps = self.getOrDefault("estimator"), self.getOrDefault("estimatorParamMaps")
         self._check(maps)
