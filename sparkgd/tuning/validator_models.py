@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from io import StringIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pyspark.ml import tuning
 from pyspark.ml.base import Model
 from pyspark.ml.param import Param, Params
-from pyspark.ml.util import DefaultParamsReader
-from pyspark.sql import SparkSession
 
-from sparkgd.ml.persistence import check_loss_path
+from sparkgd.tuning.persistence import ModelAt, ValidatorModelReader, ValidatorModelWriter
 from sparkgd.tuning.results import plot_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-InstanceT = TypeVar("InstanceT", bound=Any)
-
-RESULTS = "results"
-"""Directory of the table in a saved model."""
 
 
 class HasResults(Params):
@@ -93,14 +84,27 @@ class CrossValidatorModel(HasResults, tuning.CrossValidatorModel):
         copied = CrossValidatorModel(best, averages, models, deviations, self.results.copy())
         return self._copyValues(copied, extra=extra)
 
-    def write(self) -> _CrossValidatorModelWriter:
+    def write(self) -> ValidatorModelWriter:
         """Writer in pyspark's layout, and the table beside it."""
-        return _CrossValidatorModelWriter(self)
+        models = None
+        if self.subModels is not None:
+            models = {_place(fold, number): each for fold, several in enumerate(self.subModels)
+                      for number, each in enumerate(several)}  # fmt: skip
+        return ValidatorModelWriter(self, {"avgMetrics": self.avgMetrics, "stdMetrics": self.stdMetrics}, models)
 
     @classmethod
-    def read(cls) -> _CrossValidatorModelReader:
+    def read(cls) -> Any:
         """Reader of what `write` saved."""
-        return _CrossValidatorModelReader(cls)
+        return ValidatorModelReader(cls)
+
+    @classmethod
+    def _restored(cls, metadata: dict[str, Any], model_at: ModelAt, maps: int) -> CrossValidatorModel:
+        """The model of what was saved."""
+        models = None
+        if metadata["persistSubModels"]:
+            folds = range(metadata["paramMap"].get("numFolds", metadata["defaultParamMap"]["numFolds"]))
+            models = [[model_at(_place(fold, number)) for number in range(maps)] for fold in folds]
+        return cls(_best(model_at), metadata["avgMetrics"], models, metadata["stdMetrics"])
 
 
 class TrainValidationSplitModel(HasResults, tuning.TrainValidationSplitModel):
@@ -135,96 +139,37 @@ class TrainValidationSplitModel(HasResults, tuning.TrainValidationSplitModel):
         copied = TrainValidationSplitModel(self.bestModel.copy(extra), metrics, models, results)
         return self._copyValues(copied, extra=extra)
 
-    def write(self) -> _TrainValidationSplitModelWriter:
+    def write(self) -> ValidatorModelWriter:
         """Writer in pyspark's layout, and the table beside it."""
-        return _TrainValidationSplitModelWriter(self)
+        models = None
+        if self.subModels is not None:
+            models = {f"subModels/{number}": each for number, each in enumerate(self.subModels)}
+        return ValidatorModelWriter(self, {"validationMetrics": self.validationMetrics}, models)
 
     @classmethod
-    def read(cls) -> _TrainValidationSplitModelReader:
+    def read(cls) -> Any:
         """Reader of what `write` saved."""
-        return _TrainValidationSplitModelReader(cls)
+        return ValidatorModelReader(cls)
+
+    @classmethod
+    def _restored(cls, metadata: dict[str, Any], model_at: ModelAt, maps: int) -> TrainValidationSplitModel:
+        """The model of what was saved."""
+        models = None
+        if metadata["persistSubModels"]:
+            models = [model_at(f"subModels/{number}") for number in range(maps)]
+        return cls(_best(model_at), metadata["validationMetrics"], models)
 
 
 def _copied(model: Model | None) -> Model | None:
     return None if model is None else model.copy()
 
 
-def _write_results(results: pd.DataFrame, spark: SparkSession, path: str) -> None:
-    table = results.to_json(orient="table", index=False, default_handler=str, double_precision=15)
-    spark.createDataFrame([(table,)], "table string").coalesce(1).write.text(os.path.join(path, RESULTS))
+def _place(fold: int, number: int) -> str:
+    """Where a sub-model is saved."""
+    return f"subModels/fold{fold}/{number}"
 
 
-def _read_results(spark: SparkSession, path: str) -> pd.DataFrame:
-    table = spark.read.text(os.path.join(path, RESULTS), wholetext=True).first()
-    assert table is not None
-    return pd.read_json(StringIO(table[0]), orient="table", precise_float=True)
-
-
-class _CrossValidatorModelWriter(tuning.CrossValidatorModelWriter):
-    instance: CrossValidatorModel
-
-    def saveImpl(self, path: str) -> None:
-        super().saveImpl(path)
-        _write_results(self.instance.results, self.sparkSession, path)
-
-
-class _TrainValidationSplitModelWriter(tuning.TrainValidationSplitModelWriter):
-    instance: TrainValidationSplitModel
-
-    def saveImpl(self, path: str) -> None:
-        super().saveImpl(path)
-        _write_results(self.instance.results, self.sparkSession, path)
-
-
-class _CrossValidatorModelReader(tuning.CrossValidatorModelReader):
-    def load(self, path: str) -> CrossValidatorModel:
-        spark = self.sparkSession
-        metadata, parts = saved_parts(path, spark)
-        models = None
-        if metadata.get("persistSubModels"):
-            numbers = range(len(parts["estimatorParamMaps"]))
-            folds = range(metadata["paramMap"]["numFolds"])
-            models = [[_model(spark, path, f"subModels/fold{fold}/{number}") for number in numbers] for fold in folds]
-        best, results = _model(spark, path, "bestModel"), _read_results(spark, path)
-        found = CrossValidatorModel(best, metadata["avgMetrics"], models, metadata.get("stdMetrics"), results)
-        return with_saved_params(found, metadata, parts)
-
-
-class _TrainValidationSplitModelReader(tuning.TrainValidationSplitModelReader):
-    def load(self, path: str) -> TrainValidationSplitModel:
-        spark = self.sparkSession
-        metadata, parts = saved_parts(path, spark)
-        models = None
-        if metadata.get("persistSubModels"):
-            numbers = range(len(parts["estimatorParamMaps"]))
-            models = [_model(spark, path, f"subModels/{number}") for number in numbers]
-        best, results = _model(spark, path, "bestModel"), _read_results(spark, path)
-        found = TrainValidationSplitModel(best, metadata["validationMetrics"], models, results)
-        return with_saved_params(found, metadata, parts)
-
-
-def _model(spark: SparkSession, path: str, place: str) -> Model:
-    model: Model = DefaultParamsReader.loadParamsInstance(os.path.join(path, place), spark)
-    return model
-
-
-def saved_parts(path: str, spark: SparkSession) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The metadata of a saved validator or of its model, and its estimator, evaluator and param maps by param.
-
-    pyspark takes the maps of a class of another package for written by Java, so it is given a name of its own.
-    """
-    metadata = DefaultParamsReader.loadMetadata(path, spark)
-    renamed = {**metadata, "class": "pyspark.ml.tuning.CrossValidator"}
-    _, estimator, evaluator, maps = tuning._ValidatorSharedReadWrite.load(path, spark, renamed)
-    for param, value in (entry for params in maps for entry in params.items()):
-        check_loss_path(param.name, value, path)
-    return metadata, {"estimator": estimator, "evaluator": evaluator, "estimatorParamMaps": maps}
-
-
-def with_saved_params(instance: InstanceT, metadata: dict[str, Any], parts: dict[str, Any]) -> InstanceT:
-    """A validator or its model with the identity and the params that were saved."""
-    instance._resetUid(metadata["uid"])
-    DefaultParamsReader.getAndSetParams(instance, metadata, skipParams=["estimatorParamMaps"])
-    for name, value in parts.items():
-        instance.set(instance.getParam(name), value)
-    return instance
+def _best(model_at: ModelAt) -> Model:
+    best = model_at("bestModel")
+    assert best is not None, "a search without a best model is not saved"
+    return best

@@ -18,7 +18,6 @@ from pyspark.ml.tuning import CrossValidator as StockCrossValidator
 from pyspark.ml.tuning import CrossValidatorWriter as StockCrossValidatorWriter
 from pyspark.ml.tuning import TrainValidationSplit as StockTrainValidationSplit
 from pyspark.ml.tuning import TrainValidationSplitWriter as StockTrainValidationSplitWriter
-from pyspark.ml.util import MLReader
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -38,14 +37,10 @@ from sparkgd.tuning.folds import (
 )  # fmt: skip
 from sparkgd.tuning.lanes import Lane, lanes_of
 from sparkgd.tuning.one_by_one import trials_one_by_one
+from sparkgd.tuning.persistence import ValidatorReader
 from sparkgd.tuning.results import ParamMap, Trial, best_map, label_of, metrics_by_map, table_of
 from sparkgd.tuning.search import Folds, Search
-from sparkgd.tuning.validator_models import (
-    CrossValidatorModel,
-    TrainValidationSplitModel,
-    saved_parts,
-    with_saved_params,
-)
+from sparkgd.tuning.validator_models import CrossValidatorModel, TrainValidationSplitModel
 
 UNFINISHED = (Status.MAX_ITERATIONS.value, Status.MAX_SECONDS.value, Status.STALLED.value)
 
@@ -71,6 +66,12 @@ class HasStratify(Params):
 
 class SharedValidator(HasStratify):
     """What both validators do: divide the rows, train and judge, choose, and train the best map on all rows."""
+
+    def setParams(self, **params: Any) -> Any:
+        """Set params by name, ``stratify`` among them; returns the object itself."""
+        if "stratify" in params:
+            self.setStratify(params.pop("stratify"))
+        return super().setParams(**params)  # type: ignore[misc]
 
     def _fit(self, dataset: DataFrame) -> Any:
         estimator, maps = self.getOrDefault("estimator"), self.getOrDefault("estimatorParamMaps")
@@ -222,18 +223,6 @@ def _warn_of(trials: Sequence[Trial], name: str) -> None:
         found = ", ".join(f"{count} {status}" for status, count in counts.items())
         warn(f"{name}: {sum(counts.values())} of {len(trials)} models did not converge ({found}); see the model's "
              "results", ConvergenceWarning)  # fmt: skip
-
-
-class ValidatorReader(MLReader[Any]):
-    """Reader of a validator, which pyspark's would make one of its own."""
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def load(self, path: str) -> Any:
-        """The validator saved at a path."""
-        return with_saved_params(self._kind(), *saved_parts(path, self.sparkSession))
 
 
 class CrossValidator(SharedValidator, StockCrossValidator):
