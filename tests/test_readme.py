@@ -28,13 +28,15 @@ def test_python_blocks_run_in_order(
     for number, block in enumerate(BLOCKS):
         exec(compile(block, f"README block {number}", "exec"), names)
         shown.append(capsys.readouterr().out)
-    example, ending, kept, told, own_loss, errors = shown
+    example, ending, kept, told, tuned, own_loss, errors = shown
     assert "status      converged: " in example
     assert "|label|prediction|" in example
     assert "stopped early - " in ending
     assert kept.startswith("round 11\n")
     assert "std error" in told
     assert "exp(-" in told
+    assert "converged" in tuned
+    assert "regParam elasticNetParam" in tuned
     assert "converged" in own_loss
     assert "'radius'" in errors
     assert "'adam'" in errors

@@ -150,8 +150,8 @@ def plot_results(
     groups = table.groupby([table[name].astype(str) for name in others], sort=False) if others else [((), table)]
     for values, group in groups:
         _draw(ax, group, axis, ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)))
-    _mark_best(ax, table, axis, is_larger_better)
     _mark_missing(ax, table, axis)
+    _mark_best(ax, table, axis, is_larger_better)
     if _is_logarithmic(table[axis]):
         ax.set_xscale("log")
     ax.set(xlabel=axis, ylabel=metric)
