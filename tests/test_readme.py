@@ -28,7 +28,7 @@ def test_python_blocks_run_in_order(
     for number, block in enumerate(BLOCKS):
         exec(compile(block, f"README block {number}", "exec"), names)
         shown.append(capsys.readouterr().out)
-    example, ending, kept, told, tuned, own_loss, errors = shown
+    example, ending, kept, told, tuned, path, own_loss, errors = shown
     assert "status      converged: " in example
     assert "|label|prediction|" in example
     assert "stopped early - " in ending
@@ -37,6 +37,8 @@ def test_python_blocks_run_in_order(
     assert "exp(-" in told
     assert "converged" in tuned
     assert "regParam elasticNetParam" in tuned
+    assert "converged" in path
+    assert "a step size to begin with: 0." in path
     assert "converged" in own_loss
     assert "'radius'" in errors
     assert "'adam'" in errors
