@@ -81,10 +81,19 @@ def _digest(content: bytes) -> str:
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     """The first entries that differ, in the order of ``here``."""
     names = [name for name in [*here, *there] if there.get(name) != here.get(name)]
-    told = [f"{name} ({_shown(there.get(name))} there, {_shown(here.get(name))} here)" for name in dict.fromkeys(names)]
+    pairs = [(name, *_shown(there.get(name), here.get(name))) for name in dict.fromkeys(names)]
+    told = [f"{name} ({old} there, {new} here)" for name, old, new in pairs]
     return None if not told else ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
 
 
-def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+def _shown(there: Any, here: Any) -> tuple[str, str]:
+    """Two values that differ, long ones from a little before they do."""
+    texts = ["none" if value is None else str(value) for value in (there, here)]
+    if max(map(len, texts)) <= SHOWN:
+        return texts[0], texts[1]
+    same = next((place for place, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start = max(same - SHOWN // 2, 0)
+    cut = [text[start : start + SHOWN] for text in texts]
+    found = [f"{'...' if start else ''}{part}{'...' if start + SHOWN < len(text) else ''}"
+             for part, text in zip(cut, texts, strict=True)]  # fmt: skip
+    return found[0], found[1]

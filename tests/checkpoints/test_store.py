@@ -298,6 +298,14 @@ def test_a_checkpoint_of_anything_else_is_refused(tmp_path):
             found(bench)
 
 
+def test_long_values_are_told_where_they_differ():
+    long = "a" * 200
+    told = Identity({}, [{"x": f"{long} in the middle {long}"}]).other_params([{"x": f"{long} at the end"}])
+    assert "aaa at the end there" in told
+    assert " in the middle aaa" in told
+    assert len(told) < 200
+
+
 def identity_of(block, **more):
     return data_identity(statistics_of(block, **more), ["0:60:abc"])
 
