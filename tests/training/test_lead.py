@@ -31,15 +31,18 @@ STRENGTHS = (1.0, 1e-2, 1e-4)
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in folds 0, 1 and 2, with a label that suits a loss."""
+    """Rows in folds 0, 1 and 2, with a label that suits a loss; a column that is ``rare`` varies in fold 1 alone."""
 
     loss: Loss
     count: int = ROWS
     share: float | None = None
+    rare: int | None = None
 
     def blocks(self) -> list[Block]:
         random = np.random.default_rng(2)
         features = random.standard_normal((self.count, COLUMNS)) * np.geomspace(0.1, 10.0, COLUMNS)
+        if self.rare is not None:
+            features[np.arange(self.count) % FOLDS != 1, self.rare] = 0.0
         raw = features @ (random.standard_normal((COLUMNS, 3)) / np.geomspace(0.1, 10.0, COLUMNS)[:, None])
         noisy = raw + random.gumbel(size=raw.shape)
         label = {
@@ -227,10 +230,24 @@ def _diverging_first(build):
 def test_a_lead_suits_models_of_its_own_layout():
     data = Rows(LogisticLoss()).data()
     lead = leads_of([settings(LogisticLoss())], data)[0]
-    assert lead.suits(CoefLayout(COLUMNS, 1), data.statistics)
-    assert lead.suits(CoefLayout(COLUMNS, 1), Rows(LogisticLoss()).data(held_out=1).statistics)
-    assert not lead.suits(CoefLayout(COLUMNS, 3), data.statistics)
-    assert not lead.suits(CoefLayout(COLUMNS, 1, fit_intercept=False), data.statistics)
+    assert lead.space_for(CoefLayout(COLUMNS, 1), data.statistics) is not None
+    assert lead.space_for(CoefLayout(COLUMNS, 1), Rows(LogisticLoss()).data(held_out=1).statistics) is not None
+    assert lead.space_for(CoefLayout(COLUMNS, 3), data.statistics) is None
+    assert lead.space_for(CoefLayout(COLUMNS, 1, fit_intercept=False), data.statistics) is None
+
+
+@pytest.mark.parametrize("newton_size", [1, 4096], ids=["l-bfgs", "newton"])
+@pytest.mark.parametrize("l1", [0.0, 1e-2])
+def test_a_fold_without_which_a_column_is_constant_follows_with_that_weight_at_zero(monkeypatch, newton_size, l1):
+    monkeypatch.setattr("sparkgd.training.auto.NEWTON_SIZE", newton_size)
+    rows = Rows(LogisticLoss(), 3 * ROWS, rare=2)
+    chosen = settings(LogisticLoss(), 1e-3, l1)
+    lead = leads_of([chosen], rows.data())[0]
+    plain = replace(chosen, held_out=1, chooses_by_held_out=False)
+    alone, following = fits([plain], rows.data(1))[0], fits([replace(plain, lead=lead)], rows.data(1))[0]
+    assert "lead on" in following.result.origin
+    assert alone.coef[2] == following.coef[2] == 0.0
+    assert following.objectives[-1] == pytest.approx(alone.objectives[-1], rel=1e-8)
 
 
 def test_a_model_that_its_lead_does_not_suit_is_trained_as_if_it_had_none():
