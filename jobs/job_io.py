@@ -1,18 +1,16 @@
-"""What the jobs share: options, reading a source, and errors as one line with exit code 2."""
+"""What the jobs share: a session, reading a source, and errors as one line with exit code 2."""
 
 from __future__ import annotations
 
 import argparse
-import ast
-import difflib
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException
-from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkgd.exceptions import DivergedError, SparkGDError
@@ -31,88 +29,6 @@ READ_OPTIONS: ReadOptions = {"csv": {"header": "true", "inferSchema": "true"}}
 
 class JobError(Exception):
     """A wrong option, path, column or type; the message is the one line that the user sees."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Command line whose errors are one line, with the closest known option."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line."""
-        raise JobError(f"{message} (see --help)")
-
-    def parse(self, argv: list[str]) -> argparse.Namespace:
-        """The options of a whole command line."""
-        options, unknown = self.parse_known_args(argv)
-        if unknown:
-            close = difflib.get_close_matches(unknown[0].split("=")[0], self._option_string_actions, 1)
-            self.error(f"unknown option {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
-        return options
-
-    def add_source(self, option: str = "--input") -> None:
-        """Options that name a DataFrame."""
-        group = self.add_argument_group("input")
-        group.add_argument(option, required=True, metavar="SOURCE", help="path or table name")
-        group.add_argument(
-            "--format",
-            help="parquet, csv, libsvm, table, or any format that Spark reads; default: by the ending of the path",
-        )
-        group.add_argument(
-            "--read-option", action="append", default=[], type=_pair, metavar="NAME=VALUE",
-            help="option of Spark's reader, such as sep=';'; may be repeated",
-        )  # fmt: skip
-
-    def add_params(self, params: Params) -> None:
-        """One option for each param, of the same name; those that are not given leave no trace."""
-        group = self.add_argument_group(f"params of {type(params).__name__}")
-        for param in params.params:
-            default = f" (default: {params.getOrDefault(param)})" if params.hasDefault(param) else ""
-            group.add_argument(
-                f"--{param.name}", dest=f"param {param.name}", type=_converter(param), default=argparse.SUPPRESS,
-                metavar="VALUE", help=(param.doc + default).replace("%", "%%"),
-            )  # fmt: skip
-
-
-def given_params(options: argparse.Namespace) -> dict[str, Any]:
-    """The values of the params that the command line gives."""
-    return {name.removeprefix("param "): value for name, value in vars(options).items() if name.startswith("param ")}
-
-
-def _converter(param: Param[Any]) -> Callable[[str], Any]:
-    """From an option's text to the param's value, by the param's own type converter."""
-
-    def convert(text: str) -> Any:
-        value: Any = text
-        if param.typeConverter != TypeConverters.toString:
-            value = _literal(text)
-        if param.typeConverter == TypeConverters.toListString and isinstance(value, str):
-            value = [name.strip() for name in value.split(",")]
-        try:
-            return param.typeConverter(value)
-        except (TypeError, ValueError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return convert
-
-
-def _literal(text: str) -> Any:
-    """A number, boolean, list or map; the text itself where it is none of these."""
-    booleans = {"true": True, "false": False}
-    if text.lower() in booleans:
-        return booleans[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def read(spark: SparkSession, options: argparse.Namespace, defaults: ReadOptions = READ_OPTIONS) -> DataFrame:
@@ -177,6 +93,17 @@ def run_job(job: Callable[[list[str], SparkSession | None], None], argv: list[st
 def _say(error: Exception, code: int) -> int:
     print(f"error: {first_line(error)}", file=sys.stderr, flush=True)
     return code
+
+
+@contextmanager
+def session_of(spark: SparkSession | None, name: str) -> Iterator[SparkSession]:
+    """The session to use: a given one, else one that is started and stopped."""
+    session = spark or start_session(name)
+    try:
+        yield session
+    finally:
+        if spark is None:
+            session.stop()
 
 
 def start_session(name: str) -> SparkSession:

@@ -6,10 +6,20 @@ import argparse
 import sys
 from typing import Any
 
-from job_io import READ_OPTIONS, JobError, Parser, first_line, read, require_free, run_job, start_session
+from job_io import READ_OPTIONS, JobError, first_line, read, require_free, run_job, session_of
+from job_parser import Parser
+from job_scoring import model_of, scored, write_parquet
 from pyspark.errors import PySparkException
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
+
+EXAMPLES = (
+    "--model out/clicks --input new.parquet --output out/predictions",
+    "--model out/houses --input new.csv --output out/predictions --handleInvalid skip --overwrite",
+    "--model hdfs:///models/clicks --input sales.clicks --format table --output hdfs:///predictions",
+)
+
+INVALID = ("error", "skip", "keep")
 
 
 def main(argv: list[str], spark: SparkSession | None = None) -> int:
@@ -20,21 +30,25 @@ def main(argv: list[str], spark: SparkSession | None = None) -> int:
 def job(argv: list[str], spark: SparkSession | None) -> None:
     """Read the options, then predict."""
     options = parser().parse(argv)
-    session = spark or start_session("predict")
-    try:
+    with session_of(spark, "predict") as session:
         run(session, options)
-    finally:
-        if spark is None:
-            session.stop()
 
 
 def parser() -> Parser:
     """The command line."""
-    result = Parser("Write the rows of a source with a model's predictions as parquet.")
+    description = "Write the rows of a source with a model's predictions as parquet."
+    result = Parser(description, "spark-submit jobs/predict.py", EXAMPLES)
     result.add_source()
-    result.add_argument("--model", required=True, metavar="DIR", help="a model that jobs/train.py saved")
+    result.add_argument(
+        "--model", required=True, metavar="DIR", help="a model that jobs/train.py or jobs/tune.py saved"
+    )
     result.add_argument("--output", required=True, metavar="DIR", help="where to write parquet")
     result.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    result.add_argument(
+        "--handleInvalid", choices=INVALID,
+        help="rows with a feature that is null or NaN, or with a category that was not there in training: error; skip "
+        "leaves them out; keep scores them as NaN. Default: as in training",
+    )  # fmt: skip
     return result
 
 
@@ -42,11 +56,14 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
     """Load, transform, write."""
     require_free(spark, options.output, options.overwrite)
     model = load(spark, options.model)
+    linear = model_of(model)
+    if options.handleInvalid:
+        linear.set(linear.getParam("handleInvalid"), options.handleInvalid)
     # libsvm rows do not say how many features there are, but the model knows.
-    data = read(spark, options, {**READ_OPTIONS, "libsvm": {"numFeatures": str(model.numFeatures)}})
-    scored = model.transform(data)
-    scored.write.mode("overwrite" if options.overwrite else "error").parquet(options.output)
-    print(f"wrote predictions of {type(model).__name__} to {options.output}")
+    width = {"libsvm": {"numFeatures": str(linear.numFeatures)}} if hasattr(linear, "numFeatures") else {}
+    data = read(spark, options, {**READ_OPTIONS, **width})
+    write_parquet(spark, scored(data, model), options.output, options.overwrite)
+    print(f"wrote predictions of {type(linear).__name__} to {options.output}")
 
 
 def load(spark: SparkSession, path: str) -> Any:

@@ -10,6 +10,6 @@ target.parent.mkdir(parents=True, exist_ok=True)
 with ZipFile(target, "w", ZIP_DEFLATED) as archive:
     for source in sorted((root / "sparkgd").rglob("*.py")):
         archive.write(source, source.relative_to(root))
-    for shared in ("job_io.py", "train_report.py"):
-        archive.write(root / "jobs" / shared, shared)
+    for shared in sorted((root / "jobs").glob("*_*.py")):  # those without an underscore are the jobs themselves
+        archive.write(shared, shared.name)
 print(target)

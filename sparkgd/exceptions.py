@@ -7,13 +7,19 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "CheckpointFormatError",
+    "CheckpointWarning",
     "ConstantLabelWarning",
     "ConvergenceWarning",
+    "DamagedCheckpointError",
     "DiskFullError",
     "DivergedError",
+    "ForeignDataError",
+    "ForeignParamsError",
     "IncompatibleError",
     "InvalidDataError",
     "InvalidParamError",
+    "KernelError",
     "ModelFormatError",
     "SparkGDError",
 ]
@@ -36,11 +42,31 @@ class IncompatibleError(SparkGDError, TypeError):
 
 
 class CheckpointError(SparkGDError):
-    """A checkpoint cannot be read, or belongs to other data or params."""
+    """A checkpoint cannot be written or read, or belongs to another fit."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint is cut short, or its checksum does not hold."""
+
+
+class CheckpointFormatError(CheckpointError):
+    """A checkpoint is of a newer format, of another version of the library, or none at all."""
+
+
+class ForeignDataError(CheckpointError):
+    """A checkpoint belongs to a fit of other data."""
+
+
+class ForeignParamsError(CheckpointError):
+    """A checkpoint belongs to a fit with other params."""
 
 
 class ModelFormatError(SparkGDError):
     """A saved model directory is not of the expected format."""
+
+
+class KernelError(SparkGDError, RuntimeError):
+    """What a round makes of the rows failed, such as a user's own loss."""
 
 
 class DiskFullError(SparkGDError, OSError):
@@ -63,6 +89,10 @@ class DivergedError(SparkGDError, ArithmeticError):
 
 class ConvergenceWarning(UserWarning):
     """A fit ended before its convergence test was met."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or was skipped because it is damaged."""
 
 
 class ConstantLabelWarning(UserWarning):

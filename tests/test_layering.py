@@ -28,7 +28,8 @@ BELOW = {
     "training": {"reductions", "solvers", "questions", "problems", "data", "kernels", "losses", "penalties"},
     "engine": {"reductions", "data", "kernels"},
 }
-BELOW["ml"] = {"engine", *BELOW["training"], "training"}
+BELOW["checkpoints"] = {*BELOW["training"], "training"}
+BELOW["ml"] = {"engine", "checkpoints", *BELOW["checkpoints"]}
 BELOW["classification"] = BELOW["regression"] = BELOW["tuning"] = BELOW["ml"] | {"ml"}
 BELOW["mllib"] = BELOW["classification"] | {"classification", "regression"}
 """For each package those that it may import; everyone may import ``sparkgd.exceptions``."""
@@ -45,7 +46,7 @@ HANDLES = re.compile(
 """Names of what exists on classic Spark alone, and not with Spark Connect."""
 
 INTERFACE = ("base", "base.Engine", "base.Packing", "base.PartitionStat", "choice", "choice.packed_rows", "packed",
-             "packed.PackedPartition")  # fmt: skip
+             "packed.PackedPartition", "files", "files.writable_directory")  # fmt: skip
 """What the rest of the library may know of engines."""
 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -22,6 +22,7 @@ from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.combine import combine, levels
+from sparkgd.kernels.running import kernel_error
 
 if TYPE_CHECKING:
     from pyspark import RDD, Broadcast
@@ -136,6 +137,8 @@ class ClusterEngine(Engine):
             If the partial sums would not fit in what Spark lets the driver collect.
         InvalidDataError
             If a partition that Spark computed again holds other rows than at ingest.
+        KernelError
+            If a kernel fails.
         """
         context = self.packed.handles.context
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
@@ -146,6 +149,11 @@ class ClusterEngine(Engine):
         try:
             with job_description(context, description):
                 total = self._total(payload if broadcast is None else broadcast, ranges)
+        except Exception as error:
+            failed = kernel_error(error)
+            if failed is None:
+                raise
+            raise failed from error
         finally:
             if broadcast is not None:
                 broadcast.destroy()

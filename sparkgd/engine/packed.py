@@ -77,6 +77,11 @@ class Packed:
         """The handle of each partition."""
         return {index: part.handle for index, part in sorted(self.partitions.items())}
 
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells the rows of each partition, in their order, from others."""
+        handles = self.handles_by_partition().items()
+        return tuple(f"{index}:{handle.source_rows}:{handle.ordered_fingerprint:x}" for index, handle in handles)
+
     def statistics(self) -> dict[Group, Statistics]:
         """Statistics of all rows, by group."""
         merged: dict[Group, Statistics] = {}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sparkgd.kernels import Block, Kernel, Sums
 from sparkgd.kernels.combine import combine
 from sparkgd.kernels.memory import keep_freed_memory
+from sparkgd.kernels.running import sums_of
 from sparkgd.kernels.sums import joined
 
 Array = npt.NDArray[np.float64]
@@ -79,15 +80,11 @@ class Work:
     first_rows: dict[int, int]
 
     def scan(self, block: Block, fingerprint: int = 0) -> Partial:
-        """Run every kernel over a block.
-
-        A line search may try points so far away that sums overflow: inf and nan are answers there, not accidents.
-        """
+        """Run every kernel over a block."""
         keep_freed_memory()
         if self.class_weights is not None:
             block = block.reweighted(self.class_weights)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return Partial(tuple(kernel(block) for kernel in self.kernels), fingerprint)
+        return Partial(tuple(sums_of(self.kernels, block)), fingerprint)
 
     def nothing(self, partition: int) -> Partial:
         """What stands for a partition whose block is missing."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from sparkgd.kernels import Block, Kernel, Sums
 from sparkgd.kernels.combine import combine
+from sparkgd.kernels.running import sums_of
 from sparkgd.kernels.threads import each_block
 
 
@@ -42,8 +43,7 @@ class LocalRows:
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `Rows`."""
-        # A line search may try points so far away that sums overflow: inf and nan are answers there, not accidents.
+        found = each_block(lambda block: sums_of(kernels, block), self.blocks)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = each_block(lambda block: [kernel(block) for kernel in kernels], self.blocks)
             parts = [[of_block[i] for of_block in found] for i in range(len(kernels))]
             return [combine(sums, self.depth).dense() if sums else Sums() for sums in parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -169,15 +170,16 @@ def load_loss(path: str) -> OwnLoss:
     Raises
     ------
     ModelFormatError
-        If the path is not of that form, or nothing can be imported from it.
+        If the path is not of that form, nothing can be imported from it, or what it names has not the functions of a
+        loss.
     """
-    module_name, _, name = path.partition(":")
-    if not (module_name and name):
-        raise ModelFormatError(f"{path!r} is no import path of a loss; it must look like 'package.module:Name'")
+    module_name, name = _parts(path)
     try:
         found: Any = importlib.import_module(module_name)
         for part in name.split("."):
             found = getattr(found, part)
+        if not all(callable(getattr(found, function, None)) for function in _functions(found)):
+            raise ModelFormatError(f"{path!r} is no loss: it has not the functions {' and '.join(_functions(found))}")
         made: OwnLoss = found() if isinstance(found, type) else found
     except (ImportError, AttributeError, TypeError) as error:
         raise ModelFormatError(
@@ -185,6 +187,37 @@ def load_loss(path: str) -> OwnLoss:
             "driver and of the executors (spark.submit.pyFiles)"
         ) from error
     return made
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Module and name of an import path."""
+    module_name, _, name = path.partition(":")
+    if not (module_name and name):
+        raise ModelFormatError(f"{path!r} is no import path of a loss; it must look like 'package.module:Name'")
+    return module_name, name
+
+
+def _functions(found: Any) -> tuple[str, ...]:
+    """What a loss, or a class of losses, must have before anything of it is called."""
+    is_ours = isinstance(found, Loss) or (isinstance(found, type) and issubclass(found, Loss))
+    return ("value_and_derivative",) if is_ours else ("value", "derivative")
+
+
+def check_imported(path: str, where: str) -> None:
+    """Refuse an import path that a file names, unless the program has imported its module.
+
+    Who loads a file does not choose what it names: to import that would be to run whatever code is found there.
+
+    Raises
+    ------
+    ModelFormatError
+    """
+    module_name, _ = _parts(path)
+    if module_name not in sys.modules:
+        raise ModelFormatError(
+            f"{where} names the loss {path!r}, and its module is not imported: to do so would run the module's code. "
+            f"If you trust it, import {module_name} before loading"
+        )
 
 
 def import_path(own: OwnLoss) -> str:

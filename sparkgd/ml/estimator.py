@@ -27,7 +27,7 @@ from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, interce
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
 from sparkgd.ml.path import RegParamPath
-from sparkgd.ml.persistence import EstimatorWriter
+from sparkgd.ml.persistence import EstimatorReader, EstimatorWriter
 from sparkgd.ml.step_size import StepSizeTest, step_size_test
 from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.training_data import TrainingData
@@ -123,6 +123,11 @@ class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultPara
     def write(self) -> EstimatorWriter:
         """Writer of the params; ``write().overwrite().save(path)`` replaces what is there."""
         return EstimatorWriter(self)
+
+    @classmethod
+    def read(cls) -> EstimatorReader:
+        """Reader of what `write` saved."""
+        return EstimatorReader(cls)
 
     def _rules(self) -> dict[str, Rule]:
         """Rules of params beyond `sparkgd.ml.params.rules.RULES`."""

@@ -13,11 +13,13 @@ from pyspark.sql import DataFrame
 
 from sparkgd.engine.base import Packing
 from sparkgd.exceptions import SparkGDError
+from sparkgd.ml.checkpoints import keeping_of, kept
 from sparkgd.ml.columns import InputColumns
 from sparkgd.ml.model_fits import ModelFit, Training, ending_of, progress_of
 from sparkgd.ml.params.class_weights import class_weights_of
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.training_data import TrainingData, training_data
+from sparkgd.training.history import Keeper
 from sparkgd.training.loop import succeeded
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ def fit_together(dataset: DataFrame, estimators: Sequence[LinearEstimator[ModelT
     for members in grouped(dict(enumerate(estimators)), found):
         chosen = {number: estimators[number] for number in members}
         try:
-            with packed(dataset, list(chosen.values())) as data:
-                found |= models_of(fits_of(chosen, data, found))
+            with packed(dataset, list(chosen.values())) as data, kept(list(chosen.values()), data) as keeper:
+                found |= models_of(fits_of(chosen, data, found), keeper)
         except SparkGDError as error:  # of the data: nobody's model can be fitted
             found |= dict.fromkeys(members, error)
     for number, model in found.items():
@@ -79,9 +81,9 @@ def packed(
         wants_sample=any(each.wants_sample for each in packings),
         moments_suffice=moments_suffice and all(each.moments_suffice for each in packings),
     )
-    weights = class_weights_of(value_or_none(first, "classWeight"))
+    weights, keeping = class_weights_of(value_or_none(first, "classWeight")), keeping_of(dataset, estimators)
     with training_data(dataset, replace(first._columns(), fold=fold), packing, type(first).__name__, weights) as data:
-        yield data
+        yield replace(data, keeping=keeping)
 
 
 def fits_of(
@@ -97,7 +99,7 @@ def fits_of(
     return fits
 
 
-def models_of(fits: Mapping[int, ModelFit[ModelT]]) -> dict[int, ModelT | SparkGDError]:
+def models_of(fits: Mapping[int, ModelFit[ModelT]], keeper: Keeper | None = None) -> dict[int, ModelT | SparkGDError]:
     """The models, or why there is none."""
     decided = {number: fit.decided() for number, fit in fits.items()}
     open_fits = {number: fit for number, fit in fits.items() if decided[number] is None}
@@ -107,7 +109,7 @@ def models_of(fits: Mapping[int, ModelFit[ModelT]]) -> dict[int, ModelT | SparkG
     if not open_fits:
         return found
     with progress_of(list(open_fits.values())) as line:
-        training = Training(line)
+        training = Training(line, keeper)
         led = training.led(open_fits)
         outcomes = training.outcomes(led, {number: fit.plan() for number, fit in led.items()})
         if line is not None:

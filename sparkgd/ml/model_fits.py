@@ -22,6 +22,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.training.auto import NEWTON_SIZE
 from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
+from sparkgd.training.history import Keeper
 from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.loop import Callback, Outcome, Record, findings, train
 from sparkgd.training.outline import TrainingSet
@@ -134,11 +135,13 @@ class Training:
     ----------
     line : LiveLine or None
         Shows how far they are.
+    keeper : Keeper or None
+        Keeps them, and may have something to go on from.
     """
 
-    def __init__(self, line: LiveLine | None = None) -> None:
-        self._line = line
-        self._began = time.perf_counter()
+    def __init__(self, line: LiveLine | None = None, keeper: Keeper | None = None) -> None:
+        self._line, self._keeper = line, keeper
+        self._began = time.perf_counter() - (0.0 if keeper is None else keeper.seconds)
 
     def led(self, fits: Mapping[int, ModelFit[ModelT]]) -> dict[int, ModelFit[ModelT]]:
         """The same fits with leads, where several can share what these find out."""
@@ -151,7 +154,7 @@ class Training:
         plans = lead_plans([fits[number].settings for number in numbers], data)
         callbacks = self._callbacks(fits, [numbers[first] for first in plans])
         found: dict[int, Lead] = {}
-        for leads in findings(data.rows, list(plans.values()), callbacks, self._began):
+        for leads in findings(data.rows, list(plans.values()), callbacks, self._began, self._keeper):
             if not isinstance(leads, SparkGDError):
                 found |= {numbers[position]: lead for position, lead in leads.items()}
         return found
@@ -165,7 +168,7 @@ class Training:
             rows = fits[wave[0]].data.rows.rows
             keep = all(fits[number].estimator.getOrDefault("keepOnInterrupt") for number in wave)
             chosen = [plans[number] for number in wave]
-            outcomes = train(rows, chosen, self._callbacks(fits, wave), keep, self._began)
+            outcomes = train(rows, chosen, self._callbacks(fits, wave), keep, self._began, self._keeper)
             found |= dict(zip(wave, outcomes, strict=True))
         return found
 

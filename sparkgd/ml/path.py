@@ -12,6 +12,7 @@ from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable
 from pyspark.sql import DataFrame
 
 from sparkgd.exceptions import ConvergenceWarning, SparkGDError
+from sparkgd.ml.checkpoints import kept
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.fitted_path import FittedPath, validation_loss
 from sparkgd.ml.fitting import fits_of, models_of, packed, raised
@@ -19,6 +20,7 @@ from sparkgd.ml.model_fits import found_by
 from sparkgd.ml.params.shared import param, value_or_none
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.ml.warn import warn
+from sparkgd.training.history import Keeper
 from sparkgd.training.null_model import zero_factor
 
 if TYPE_CHECKING:
@@ -103,8 +105,9 @@ class RegParamPath(Estimator[ModelT], MLWritable, MLReadable["RegParamPath[Any]"
         self._check()
         estimator = self._estimator
         estimator._check()
-        with packed(dataset, [estimator]) as data:
-            models = self._models(data)
+        purpose = f"a path of {self.getNLambda()} penalties down to {self.getRatio()}"
+        with packed(dataset, [estimator]) as data, kept([estimator], data, purpose) as keeper:
+            models = self._models(data, keeper)
             statistics = data.rows.statistics
         for model in models:
             model._remember(dataset, estimator)
@@ -117,7 +120,7 @@ class RegParamPath(Estimator[ModelT], MLWritable, MLReadable["RegParamPath[Any]"
         best._path = FittedPath(models, chosen, scale)  # type: ignore[attr-defined]
         return best
 
-    def _models(self, data: TrainingData) -> list[Any]:
+    def _models(self, data: TrainingData, keeper: Keeper | None) -> list[Any]:
         """The models that could be fitted; a warning says how many could not, and why."""
         unit = self._estimator.copy({self._estimator.getParam("regParam"): 1.0})
         strongest = found_by(unit._fit_of(data), zero_factor) or 1.0
@@ -127,7 +130,7 @@ class RegParamPath(Estimator[ModelT], MLWritable, MLReadable["RegParamPath[Any]"
             for number, strength in enumerate(strengths)
         }
         found: dict[int, Any] = {}
-        found |= models_of(fits_of(steps, data, found))
+        found |= models_of(fits_of(steps, data, found), keeper)
         models = [found[number] for number in range(len(steps))]
         failed = [each for each in models if isinstance(each, SparkGDError)]
         if len(failed) == len(models):

@@ -11,6 +11,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from sparkgd.exceptions import ModelFormatError
+from sparkgd.losses.custom import check_imported
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
 
 FORMAT_VERSION = 1
@@ -36,6 +37,39 @@ class Saved(Protocol):
     def _from_row(cls, row: Row) -> Any:
         """The model of a row."""
         ...
+
+
+def check_loss_path(name: str, value: Any, path: str) -> None:
+    """Refuse to load a param that names a loss of the user's own in a module that the program has not imported.
+
+    Raises
+    ------
+    ModelFormatError
+    """
+    if name == "loss" and isinstance(value, str) and ":" in value:
+        check_imported(value, path)
+
+
+def check_named_loss(instance: Any, path: str) -> None:
+    """The same for what has just been loaded with its params."""
+    if instance.hasParam("loss"):
+        check_loss_path("loss", instance.getOrDefault("loss"), path)
+
+
+class EstimatorReader(DefaultParamsReader[Any]):
+    """Reads an estimator's params."""
+
+    def load(self, path: str) -> Any:
+        """The estimator saved at ``path``.
+
+        Raises
+        ------
+        ModelFormatError
+            If it names a loss in a module that the program has not imported.
+        """
+        estimator = super().load(path)
+        check_named_loss(estimator, path)
+        return estimator
 
 
 class EstimatorWriter(MLWriter):
@@ -101,7 +135,8 @@ class ModelReader(MLReader[Any]):
         Raises
         ------
         ModelFormatError
-            If the directory holds another class, or data of another form.
+            If the directory holds another class, or data of another form, or names a loss in a module that the program
+            has not imported.
         """
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         expected = f"{self._cls.__module__}.{self._cls.__name__}"
@@ -116,6 +151,7 @@ class ModelReader(MLReader[Any]):
         DefaultParamsReader.getAndSetParams(model, metadata)
         model._set(**metadata.get(FIT_PARAMS, {}))
         model._setDefault(**metadata.get(FIT_DEFAULTS, {}))
+        check_named_loss(model, path)
         model._feature_names = metadata.get("featureNames")
         return model
 

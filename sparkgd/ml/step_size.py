@@ -124,7 +124,9 @@ def step_size_test(dataset: DataFrame, estimator: LinearEstimator[Any]) -> StepS
 def _probe(estimator: LinearEstimator[Any], step: float) -> LinearEstimator[Any]:
     """The estimator with a step size, for one iteration."""
     given = {"stepSize": step, "maxIter": 1, "tol": 0.0}
-    return estimator.copy({estimator.getParam(name): value for name, value in given.items()})
+    probe = estimator.copy({estimator.getParam(name): value for name, value in given.items()})
+    probe.clear(probe.getParam("checkpointDir"))
+    return probe
 
 
 def _last(outcome: Outcome | SparkGDError) -> float:

@@ -15,6 +15,7 @@ from sparkgd.engine.choice import packed_rows
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses.base import LabelSummary
+from sparkgd.ml.checkpoints import Keeping
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
 from sparkgd.ml.params.class_weights import ClassWeights
@@ -44,6 +45,10 @@ class TrainingData:
     columns : InputColumns
     groups : mapping of Group to Statistics
         Of all rows, class weights multiplied in.
+    blocks : tuple of str
+        What tells the rows of each partition from others.
+    keeping : Keeping or None
+        Where and how the training is to be kept.
     """
 
     rows: TrainingSet
@@ -55,6 +60,8 @@ class TrainingData:
     seconds: float
     columns: InputColumns
     groups: Mapping[Group, Statistics]
+    blocks: tuple[str, ...] = ()
+    keeping: Keeping | None = None
 
     @property
     def folds(self) -> list[int]:
@@ -127,6 +134,7 @@ def training_data(
             seconds=time.perf_counter() - began,
             columns=columns,
             groups=groups,
+            blocks=engine.packed.fingerprints(),
         )
     finally:
         engine.release()

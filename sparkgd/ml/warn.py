@@ -6,8 +6,10 @@ import sys
 import warnings
 from types import FrameType
 
-OURS = ("sparkgd", "pyspark")
-"""Packages whose lines are of no interest to who is warned: an estimator is called through pyspark's base classes."""
+OURS = ("sparkgd", "pyspark", "numpy", "contextlib")
+"""Packages whose lines are of no interest to who is warned: an estimator is called through pyspark's base classes, and
+much of it runs within decorators and contexts.
+"""
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.exceptions import SparkGDError
+from sparkgd.exceptions import CheckpointError, KernelError, SparkGDError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
 from sparkgd.solvers.base import Ending, Status
+from sparkgd.training.history import Keeper, Kept, StageRecord, by_stage
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.stage import Solved
@@ -73,25 +73,6 @@ Callback: TypeAlias = Callable[[Record], object]
 
 
 @dataclass(frozen=True)
-class StageRecord:
-    """What a stage took.
-
-    Attributes
-    ----------
-    name : str
-    rounds : int
-    seconds : float
-    is_local : bool
-        Whether its rows were few, in this process.
-    """
-
-    name: str
-    rounds: int
-    seconds: float
-    is_local: bool
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a fit went.
 
@@ -144,19 +125,24 @@ class _Run:
 
     plan: Plan[Any]
     all_rows: Rows
+    resumed: Kept | None = None
     state: PlanState = field(default_factory=PlanState)
     rounds: list[StageRecord] = field(default_factory=list)
     failure: SparkGDError | None = None
 
     def __post_init__(self) -> None:
+        kept = self.resumed
         with self._failing():
-            self.state = self.plan.start()
+            self.rounds = [] if kept is None else list(kept.rounds)
+            self.state = self.plan.start() if kept is None else kept.entered(self.plan)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
         """What a plan refuses, once it knows more, is its own end and nobody else's."""
         try:
             yield
+        except CheckpointError:
+            raise
         except SparkGDError as error:
             self.failure = error
 
@@ -219,6 +205,10 @@ class _Run:
         objective = f", objective {known[-1]:.6g}" if known else ""
         return f"{self.plan.name}: {stage.name}, round {len(self.rounds) + 1}{objective}"
 
+    def kept(self) -> Kept:
+        trail = [] if self.failure is not None else self.plan.trail(self.state)
+        return Kept(self.state, tuple(self.rounds), tuple(stage.name for stage, _ in trail))
+
     def outcome(self) -> Outcome | SparkGDError:
         if self.failure is not None:
             return self.failure
@@ -235,18 +225,9 @@ class _Run:
             seconds=[each.seconds for each in self.rounds if not each.is_local],
             iterations=sum(max(each.iteration, 0) for each in solved),
             last=last,
-            stages=_by_stage(self.rounds),
+            stages=by_stage(self.rounds),
             result=self.plan.result(self.state),
         )
-
-
-def _by_stage(rounds: Sequence[StageRecord]) -> list[StageRecord]:
-    """One record for consecutive rounds of the same stage."""
-    groups = groupby(rounds, key=lambda each: (each.name, each.is_local))
-    return [
-        StageRecord(name, len(members), sum(each.seconds for each in members), is_local)
-        for (name, is_local), members in ((key, list(group)) for key, group in groups)
-    ]
 
 
 def train(
@@ -255,6 +236,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     keep_on_interrupt: bool = False,
     began: float | None = None,
+    keeper: Keeper | None = None,
 ) -> list[Outcome | SparkGDError]:
     """Run all plans together: whatever they ask of all rows at a time is one round.
 
@@ -272,34 +254,48 @@ def train(
         has been evaluated at all, instead of being raised.
     began : float or None
         When the plans' time began to pass, by ``time.perf_counter``; None for now.
+    keeper : Keeper or None
+        Sees all states after each round over all rows, and may have some to go on from.
 
     Returns
     -------
     list of Outcome or SparkGDError
         In the order of the plans.
     """
-    return [run.outcome() for run in _run(rows, plans, callbacks, keep_on_interrupt, began)]
+    return [run.outcome() for run in _run(rows, plans, callbacks, keep_on_interrupt, began, keeper)]
 
 
 def findings(
-    rows: Rows, plans: Sequence[Plan[ResultT]], callbacks: Sequence[Callback] = (), began: float | None = None
+    rows: Rows,
+    plans: Sequence[Plan[ResultT]],
+    callbacks: Sequence[Callback] = (),
+    began: float | None = None,
+    keeper: Keeper | None = None,
 ) -> list[ResultT | SparkGDError]:
     """What plans find of which no model is made: as `train`."""
-    runs = _run(rows, plans, callbacks, False, began)
+    runs = _run(rows, plans, callbacks, False, began, keeper)
     return [run.plan.result(run.state) if run.failure is None else run.failure for run in runs]
 
 
 @one_thread()  # the solvers' algebra too: a fit has the same bits whatever else runs, on any number of cores
 @np.errstate(over="ignore", invalid="ignore")  # numbers that overflow are told as divergence, in words
 def _run(
-    rows: Rows, plans: Sequence[Plan[Any]], callbacks: Sequence[Callback], keep_on_interrupt: bool, began: float | None
+    rows: Rows,
+    plans: Sequence[Plan[Any]],
+    callbacks: Sequence[Callback],
+    keep_on_interrupt: bool,
+    began: float | None,
+    keeper: Keeper | None,
 ) -> list[_Run]:
     """The plans, each of which is over."""
     began = time.perf_counter() if began is None else began
-    runs = [_Run(plan, rows) for plan in plans]
+    resumed = None if keeper is None else keeper.begun(len(plans))
+    runs = [_Run(plan, rows, resumed[number] if resumed else None) for number, plan in enumerate(plans)]
     while active := [run for run in runs if not run.is_over]:
         try:
-            _round(runs, active, callbacks)
+            is_of_all = _round(runs, active, callbacks)
+            if keeper is not None and is_of_all:
+                keeper.after(lambda: [run.kept() for run in runs], time.perf_counter() - began)
         except KeyboardInterrupt:
             if not keep_on_interrupt or not all(run.is_evaluated for run in active):
                 raise
@@ -309,19 +305,24 @@ def _run(
         for run in active:
             if passed >= run.plan.max_seconds:
                 run.halt(Status.MAX_SECONDS, f"maxSeconds={run.plan.max_seconds:g} passed before convergence")
+    if keeper is not None:
+        keeper.ended([run.kept() for run in runs])
     return runs
 
 
-def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> None:
-    """One round, then the callbacks: those about few rows first, so that as many as can share one about all."""
+def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> bool:
+    """One round, then the callbacks; whether it was about all rows. Few come first, so that most share one of all."""
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
     numbers = {id(run): number for number, run in enumerate(runs)}
     began = time.perf_counter()
-    answers = run_round([each for _, each in asked], asked[0][0].description() + others)
+    answers = _answers(asked, asked[0][0].description() + others)
     seconds = time.perf_counter() - began
     for (run, each), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, KernelError):
+            run.failure = answer
+            continue
         run.hear(each, answer, seconds)
         if run.failure is not None:
             continue
@@ -329,6 +330,17 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
         wishes = [callback(record) for callback in callbacks]
         if any(wishes):
             run.halt(Status.STOPPED_EARLY, "a callback asked to stop")
+    return not asked[0][0].is_local(asked[0][1])
+
+
+def _answers(asked: Sequence[tuple[_Run, Asked]], description: str) -> Sequence[Answer | KernelError]:
+    """The answers of one round; where a kernel fails, each model asks once more for itself, to tell whose it is."""
+    try:
+        return run_round([each for _, each in asked], description)
+    except KernelError as error:
+        if len(asked) == 1:
+            return [error]
+    return [answer for run, each in asked for answer in _answers([(run, each)], run.description())]
 
 
 def succeeded(found: Outcome | SparkGDError) -> Outcome:

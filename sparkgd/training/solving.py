@@ -81,6 +81,10 @@ class Solving:
         state = self.solver.restart(self.resumed.state)
         return self._limited(Solved(state, self.problem.raw_coef(state.point), is_resumed=True))
 
+    def again(self, state: Solved) -> Solved:
+        """At the same point, with what the solver has learned of the curvature."""
+        return replace(self, resumed=Resumption(state.solver, np.inf)).start()
+
     def ask(self, state: Solved) -> Asked:
         """What the solver asks; at the end of a stochastic one, which only ever saw batches, its true objective."""
         question: Question

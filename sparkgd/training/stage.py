@@ -114,6 +114,10 @@ class Stage(Protocol):
         """State when the whole fit is to end, as soon as this stage allows it."""
         ...
 
+    def again(self, state: Any) -> Any:
+        """State to begin with once more, about other rows or another objective, from where ``state`` is."""
+        ...
+
     def is_over(self, state: Any) -> bool:
         """Whether nothing is left to ask."""
         ...
@@ -153,6 +157,9 @@ class Inquiry:
     def halted(self, state: Answer | None, ending: Ending) -> Answer | None:
         """The question is asked in any case: later stages need the reply."""
         return state
+
+    def again(self, state: Answer | None) -> None:
+        """The question, asked once more."""
 
     def is_over(self, state: Answer | None) -> bool:
         """Whether there is an answer."""

@@ -15,6 +15,7 @@ from pyspark.ml.util import DefaultParamsReader, MLReader, MLWriter
 from pyspark.sql import SparkSession
 
 from sparkgd.ml.errors import IncompatibleError
+from sparkgd.ml.persistence import check_loss_path
 
 RESULTS = "results"
 """Directory of the table in a saved model."""
@@ -119,6 +120,8 @@ def _read_shared(spark: SparkSession, path: str) -> tuple[dict[str, Any], dict[s
     metadata = DefaultParamsReader.loadMetadata(path, spark)
     _, estimator, evaluator, maps = _ValidatorSharedReadWrite.load(path, spark, metadata | PYTHON)
     given: list[dict[Param[Any], Any]] = maps
+    for param, value in (entry for params in given for entry in params.items()):
+        check_loss_path(param.name, value, path)
     return metadata, {"estimator": estimator, "evaluator": evaluator, "estimatorParamMaps": given}
 
 

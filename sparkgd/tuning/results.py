@@ -132,7 +132,10 @@ def best_map(averages: Sequence[float], is_larger_better: bool) -> int | None:
 def plot_results(
     table: pd.DataFrame, metric: str, is_larger_better: bool, param: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Mean metric over the folds against a param, with standard errors; a line for each value of the other params."""
+    """Mean metric over the folds against a param, with standard errors; a line for each value of the other params.
+
+    Maps without a metric in every fold have no mean; crosses say where they are.
+    """
     try:
         from matplotlib import pyplot
     except ImportError as error:
@@ -148,6 +151,7 @@ def plot_results(
     for values, group in groups:
         _draw(ax, group, axis, ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)))
     _mark_best(ax, table, axis, is_larger_better)
+    _mark_missing(ax, table, axis)
     if _is_logarithmic(table[axis]):
         ax.set_xscale("log")
     ax.set(xlabel=axis, ylabel=metric)
@@ -202,3 +206,13 @@ def _mark_best(ax: Axes, table: pd.DataFrame, axis: str, is_larger_better: bool)
         best = means.loc[means["metric"].idxmax() if is_larger_better else means["metric"].idxmin()]
         name = f"best: {best['metric']:.5g}"
         ax.plot([best["place"]], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=name)
+
+
+def _mark_missing(ax: Axes, table: pd.DataFrame, axis: str) -> None:
+    """Crosses along the upper edge where maps lack a metric, which could be anywhere."""
+    missing = table["metric"].isna()
+    if missing.any():
+        places = _places(table[axis])[missing].drop_duplicates()
+        label = " or ".join(table["status"][missing].drop_duplicates())
+        edge = ax.get_xaxis_transform()
+        ax.plot(places, [0.97] * len(places), "x", ms=8, mew=2, color="tab:gray", transform=edge, label=label)

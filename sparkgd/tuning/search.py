@@ -12,6 +12,7 @@ from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
 
 from sparkgd.exceptions import SparkGDError
+from sparkgd.ml.checkpoints import kept, text_of
 from sparkgd.ml.display.grid import GridLine
 from sparkgd.ml.errors import InvalidDataError
 from sparkgd.ml.estimator import LinearEstimator
@@ -22,6 +23,7 @@ from sparkgd.questions import AloneQuestion, Question
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 from sparkgd.training.fit import Fitted
+from sparkgd.training.history import Keeper
 from sparkgd.training.loop import Outcome, succeeded
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked
@@ -30,6 +32,11 @@ from sparkgd.tuning.metrics import Metric, metric_of
 from sparkgd.tuning.results import Trial, best_map, metrics_by_map, refused
 
 AnyEstimator: TypeAlias = LinearEstimator[Any]
+
+TRIAL_TOL = 100.0
+"""Tolerance of a model that is only judged, in those of one that is kept: with the default it leaves about 1e-8 of the
+objective, which no metric of held-out rows shows.
+"""
 
 Judge: TypeAlias = Callable[[int, int, Model], float]
 """The metric of a model by fold and map, where the packed rows cannot tell it."""
@@ -107,8 +114,8 @@ class Search:
         errors: dict[int, SparkGDError] = {}
         for members in grouped(self._estimators, errors):
             try:
-                with self._packed(members) as data:
-                    search = _GroupSearch(self, members, data)
+                with self._packed(members) as data, self._kept(members, data) as keeper:
+                    search = _GroupSearch(self, members, data, keeper)
                     search.run(errors)
                     leader = self._best() if wants_best else None
                     if leader is not None and leader in members and leader != chosen:
@@ -129,6 +136,11 @@ class Search:
         chosen = [self._estimators[number] for number in members]
         return packed(self._folds.df, chosen, fold=self._folds.column, moments_suffice=by_moments)
 
+    def _kept(self, members: Sequence[int], data: TrainingData) -> Any:
+        judge = {param.name: text_of(value) for param, value in self._evaluator.extractParamMap().items()}
+        purpose = f"to be judged by {type(self._evaluator).__name__} {judge}, and kept: {self._collect}"
+        return kept([self._estimators[number] for number in members], data, purpose, has_siblings=True)
+
     def _best(self) -> int | None:
         metrics = metrics_by_map(self.trials, self._maps)
         averages = [float(np.mean(values)) if values else np.nan for values in metrics]
@@ -138,11 +150,11 @@ class Search:
 class _GroupSearch:
     """The part of a search whose maps need the same of the data."""
 
-    def __init__(self, search: Search, members: Sequence[int], data: TrainingData) -> None:
+    def __init__(self, search: Search, members: Sequence[int], data: TrainingData, keeper: Keeper | None) -> None:
         self._search, self._data = search, data
         self._folds, self._maps = search._folds, search._maps
         self._estimators = {number: search._estimators[number] for number in members}
-        self._training = Training(search._line)
+        self._training = Training(search._line, keeper)
         self._check_folds()
 
     def _check_folds(self) -> None:
@@ -189,7 +201,8 @@ class _GroupSearch:
             for number, fit in self._whole.items():
                 try:
                     data = self._data.without(fold)
-                    fits[fold * self._maps + number] = fit.estimator._fit_of(data, fit.settings.lead)
+                    trial = fit.estimator._fit_of(data, fit.settings.lead)
+                    fits[fold * self._maps + number] = trial if self._search._collect else _roughly(trial)
                 except SparkGDError as error:
                     refusals.append(refused(fold, number, error))
         return fits, refusals
@@ -232,6 +245,15 @@ class _GroupSearch:
             sum(outcome.seconds),
             model if self._search._collect else None,
         )
+
+
+def _roughly(fit: ModelFit[Any]) -> ModelFit[Any]:
+    """The fit of a model that is judged and then forgotten; where the user named the solver, as it was asked for."""
+    settings = fit.settings
+    if settings.lead is None:
+        return fit
+    stopping = replace(settings.stopping, tol=TRIAL_TOL * settings.stopping.tol)
+    return replace(fit, settings=replace(settings, stopping=stopping))
 
 
 def _judged_stages(fit: ModelFit[Any], metric: Metric | None) -> Stages[Judged]:

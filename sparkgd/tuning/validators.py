@@ -234,6 +234,9 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     that learn something are fitted for each fold, as pyspark does. For other estimators, and evaluators that need
     scored rows, it does what pyspark's does; ``parallelism`` matters only there.
 
+    With ``solver="auto"`` the models of folds are trained to 100 times the estimator's ``tol``, which moves metrics by
+    less than 1e-5 of their value, unless ``collectSubModels`` keeps them; the best model is trained to ``tol``.
+
     A model that diverges or is refused does not end the search: its metric is nan, its map never wins, and
     ``results`` of the fitted model has the reason.
 

@@ -45,7 +45,8 @@ def test_train_then_predict(data: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert trained.returncode == 0, trained.stdout + trained.stderr
     lines = trained.stdout.splitlines()
-    assert lines[0].startswith("round 1 ")
+    assert lines[0].startswith("features   mean radius, mean texture, ")
+    assert lines[1:3] == ["left out   benign: labelCol", next(line for line in lines if line.startswith("round 1 "))]
     assert any(line.startswith("status     converged: ") for line in lines)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["heldOut"]["AUC"] > 0.95

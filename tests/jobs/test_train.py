@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import train
+from job_columns import choose
+from job_estimator import TASKS, estimators_of, parse, split
 from pyspark.sql import SparkSession
 
 from sparkgd.classification import LogisticRegression, LogisticRegressionModel
 from sparkgd.regression import LinearRegressionModel
+from tests.jobs.support import assert_one_line
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +65,23 @@ def test_libsvm_and_a_table_give_the_same_model(spark: SparkSession, tmp_path: P
 
 def test_all_numeric_columns_are_features_unless_they_have_another_role(spark: SparkSession, table: Path) -> None:
     estimator = LogisticRegression(weightCol="weight")
-    train.choose_features(spark.read.csv(str(table), header=True, inferSchema=True), estimator)
-    assert estimator.getFeaturesCols() == ["first", "second", "third", "amount"]
+    choice = choose(spark.read.csv(str(table), header=True, inferSchema=True), estimator, [], {})
+    assert choice.features == ["first", "second", "third", "amount"]
 
 
 def test_the_same_seed_gives_the_same_split(spark: SparkSession) -> None:
     data = spark.range(100)
-    first, second, other = (train.split(data, 0.3, seed)[1] for seed in (1, 1, 2))
+    first, second, other = (split(data, 0.3, seed)[1] for seed in (1, 1, 2))
     assert first is not None
     assert second is not None
     assert other is not None
     assert first.collect() == second.collect() != other.collect()
 
 
-@pytest.mark.parametrize(("task", "name"), [(task, name) for task in train.TASKS for name in train.estimators_of(task)])
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task in TASKS for name in estimators_of(task)])
 def test_every_param_of_every_estimator_is_an_option(task: str, name: str) -> None:
     argv = ["--input", "x", "--model", "y", "--task", task, "--estimator", name]
-    _, estimator = train.parse(argv)
+    _, estimator = parse(argv, train.parser)
     assert type(estimator).__name__ == name
     text = train.parser(estimator).format_help()
     assert [param.name for param in estimator.params if f"--{param.name} " not in text] == []
@@ -98,7 +101,7 @@ def test_options_are_converted_as_the_params_say() -> None:
     argv = ["--input", "x", "--model", "y"]
     for name, (text, _) in texts.items():
         argv += [f"--{name}", text]
-    _, estimator = train.parse(argv)
+    _, estimator = parse(argv, train.parser)
     assert {name: estimator.getOrDefault(name) for name in texts} == {name: value for name, (_, value) in texts.items()}
 
 
@@ -119,7 +122,7 @@ WRONG_OPTIONS = {
 def test_a_wrong_option_is_one_line_before_spark_starts(
     wrong: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "start_session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr("job_io.start_session", lambda name: pytest.fail("Spark was started"))
     assert train.main(["--input", "x.csv", "--model", "m", *wrong]) == 2
     assert_one_line(capsys, message)
 
@@ -130,6 +133,8 @@ WRONG_INPUTS = {
     "ending": ({"--input": "some/rows.dat"}, "cannot tell the format of 'some/rows.dat'"),
     "format": ({"--format": "nonsense"}, "Failed to find the data source: nonsense"),
     "no libsvm": ({"--format": "libsvm"}, "as libsvm"),
+    "leave out": ({"--leave-out": "missing"}, "--leave-out='missing' does not exist"),
+    "category": ({"--categoricalCols": "missing"}, "--categoricalCols='missing' does not exist"),
     "label": ({"--labelCol": "missing"}, "labelCol='missing' does not exist"),
     "feature": ({"--featuresCols": "first,missing"}, "featuresCols='missing' does not exist"),
     "type": ({"--featuresCols": "first,text"}, "'text' has type string; it must be a number"),
@@ -181,12 +186,3 @@ def test_a_plot_without_matplotlib_is_refused_at_once(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert train.main(["--input", "x.csv", "--model", "m", "--plot", "curve.png"]) == 2
     assert_one_line(capsys, "--plot needs matplotlib: pip install 'sparkgd[plot]'")
-
-
-def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
-    """The job printed one line of error, and nothing else."""
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    assert message in printed.err

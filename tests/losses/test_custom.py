@@ -181,6 +181,9 @@ def test_an_object_of_a_module_can_be_named() -> None:
         ("no_such_module:LogCosh", "cannot be imported .*no_such_module.*spark.submit.pyFiles"),
         (f"{HERE}:Missing", "cannot be imported .*Missing"),
         (f"{HERE}:NeedsArguments", "cannot be imported .*arguments"),
+        ("subprocess:Popen", "is no loss: it has not the functions value and derivative"),
+        ("os:abort", "is no loss"),
+        ("tempfile:TemporaryDirectory", "is no loss"),
     ],
 )
 def test_paths_that_lead_nowhere(path: str, message: str) -> None:

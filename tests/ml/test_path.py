@@ -106,6 +106,25 @@ def test_a_path_is_an_estimator_of_pipelines_that_is_saved_and_copied(df, tmp_pa
         _ = again.path
 
 
+def test_a_path_that_was_interrupted_goes_on_from_its_checkpoint(df, tmp_path):
+    estimator = LogisticRegression(
+        elasticNetParam=1.0, execution="cluster", checkpointDir=str(tmp_path), checkpointInterval=1
+    )
+
+    def lost(record):
+        if record.stage == "all rows" and record.round == 2:
+            raise KeyboardInterrupt
+
+    whole = estimator.regParamPath(6, 0.01).fit(df).path
+    with pytest.raises(KeyboardInterrupt):
+        estimator.copy().setCallbacks([lost]).regParamPath(6, 0.01).fit(df)
+    rounds = []
+    resumed = estimator.copy().setCallbacks([rounds.append]).regParamPath(6, 0.01).fit(df).path
+    assert {record.stage for record in rounds} <= {"all rows"}  # leads were found before
+    np.testing.assert_array_equal(resumed.coefficients, whole.coefficients)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_the_plot_names_the_largest_coefficients(df):
     estimator = LogisticRegression(featuresCols=["a", "b", "c"], elasticNetParam=1.0)
     ax = estimator.regParamPath(10).fit(df).path.plot()

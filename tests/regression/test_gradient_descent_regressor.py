@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, ParamGridBuilder
+from pyspark.ml.util import DefaultParamsReader
 
-from sparkgd.exceptions import IncompatibleError, InvalidParamError, ModelFormatError
+from sparkgd import tuning
+from sparkgd.exceptions import IncompatibleError, InvalidParamError, KernelError, ModelFormatError
 from sparkgd.losses import LOSSES, LossSettings, MultinomialLoss
 from sparkgd.regression import (
     GeneralizedLinearRegression,
@@ -17,8 +22,9 @@ from sparkgd.regression import (
     GradientDescentRegressorModel,
     LinearRegression,
 )
-from tests.losses.own import WIDE, LogCosh
+from tests.losses.own import WIDE, FailsFarOut, LogCosh
 from tests.support.frames import frame
+from tests.support.leftovers import nothing_left
 from tests.support.objectives import PenalisedLoss, assert_same_model, coefficients_of
 
 RNG = np.random.default_rng(15)
@@ -142,6 +148,26 @@ def test_a_grid_of_losses(df):
     assert models[1].coefficients == models[2].coefficients
 
 
+@pytest.mark.parametrize("execution", ["cluster", "driver"])
+def test_a_loss_that_fails_costs_its_own_model_alone(df, execution):
+    estimator = GradientDescentRegressor(regParam=0.1, execution=execution)
+    told = r"the FailsFarOut loss failed: ArithmeticError: a label above 3.5"
+    with nothing_left(df.sparkSession), pytest.raises(KernelError, match=told):
+        estimator.copy({estimator.loss: FailsFarOut()}).fit(df)
+    grid = ParamGridBuilder().addGrid(estimator.loss, [LogCosh(), FailsFarOut(), "squared"]).build()
+    validator = tuning.CrossValidator(
+        estimator=estimator, estimatorParamMaps=grid, evaluator=RegressionEvaluator(), numFolds=2, seed=1
+    )
+    with nothing_left(df.sparkSession):
+        model = validator.fit(df)
+    assert np.isfinite(model.avgMetrics).tolist() == [True, False, True]
+    failed = model.results[model.results["map"] == 1]
+    assert (failed["status"] == "refused").all()
+    assert failed["reason"].str.contains("a label above 3.5").all()
+    alone = validator.copy({validator.estimatorParamMaps: [grid[0], grid[2]]}).fit(df)
+    np.testing.assert_allclose(np.delete(model.avgMetrics, 1), alone.avgMetrics, rtol=1e-5)
+
+
 def test_losses_that_cannot_be_saved_or_found_are_refused(df, tmp_path):
     with pytest.raises(IncompatibleError, match="it has settings"):
         GradientDescentRegressor(loss=WIDE).save(str(tmp_path / "wide"))
@@ -149,11 +175,36 @@ def test_losses_that_cannot_be_saved_or_found_are_refused(df, tmp_path):
         GradientDescentRegressor(loss="no_such_module:Loss").fit(df)
     model = GradientDescentRegressor(loss=LOG_COSH).fit(df)
     model.set(model.loss, "no_such_module:Loss")
-    model.save(str(tmp_path / "model"))
-    loaded = GradientDescentRegressorModel.load(str(tmp_path / "model"))
-    assert loaded.coefficients == model.coefficients
     with pytest.raises(ModelFormatError, match="cannot be imported"):
-        loaded.transform(df)
+        model.transform(df)
+
+
+def test_what_a_file_names_is_not_imported_unless_the_program_has_done_so(spark, df, tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "trap.py").write_text("from tests.losses.own import LogCosh as Loss\n")
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    estimator = GradientDescentRegressor(loss=LOG_COSH)
+    model = estimator.fit(df)
+    for number, instance in enumerate((estimator, model)):
+        instance.set(instance.loss, "trap:Loss")
+        path = str(tmp_path / str(number))
+        instance.save(path)
+        for load in (type(instance).load, lambda path: DefaultParamsReader.loadParamsInstance(path, spark)):
+            with pytest.raises(ModelFormatError, match=r"names the loss 'trap:Loss'.*import trap before loading"):
+                load(path)
+        assert "trap" not in sys.modules
+    plain = GradientDescentRegressor()
+    validator = tuning.CrossValidator(
+        estimator=plain, estimatorParamMaps=[{plain.loss: "trap:Loss"}], evaluator=RegressionEvaluator()
+    )
+    validator.save(str(tmp_path / "validator"))
+    with pytest.raises(ModelFormatError, match="import trap before loading"):
+        tuning.CrossValidator.load(str(tmp_path / "validator"))
+    importlib.import_module("trap")
+    assert GradientDescentRegressorModel.load(path).transform(df).count() == df.count()
+    assert GradientDescentRegressor.load(str(tmp_path / "0")).getLoss() == "trap:Loss"
+    assert tuning.CrossValidator.load(str(tmp_path / "validator")).getNumFolds() == 3
+    monkeypatch.delitem(sys.modules, "trap")
 
 
 def test_bounds_groups_and_offsets_go_with_any_loss(df):

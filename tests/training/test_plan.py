@@ -3,82 +3,27 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 import pytest
 
-from sparkgd.kernels import Block
-from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.local_rows import Rows
-from sparkgd.losses import HingeLoss, LogisticLoss, Loss
-from sparkgd.penalties import ElasticNet
 from sparkgd.questions import GradientQuestion
 from sparkgd.solvers.base import Status
-from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
 from sparkgd.training.fit import plan_of
 from sparkgd.training.loop import Outcome, Record, succeeded, train
-from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
-from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Resumption, Solving
 from sparkgd.training.stage import Solved
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
-from tests.support.plans import CountingRows, final_stage, sample_from, training_set
+from tests.support.plan_cases import CASES, FEW_BYTES, Case
+from tests.support.plans import CountingRows, final_stage
 
-KEPT = 60
-
-
-@dataclass(frozen=True)
-class Case:
-    """A fit whose plan has these stages, in this order."""
-
-    loss: Loss
-    rows: int
-    columns: int
-    stages: tuple[str, ...]
-    solver: str = "auto"
-    share: float | None = None
-    strength: float = 1e-2
-    held_out: int = -1
-
-    def blocks(self) -> list[Block]:
-        random = np.random.default_rng(1)
-        features = random.standard_normal((self.rows, self.columns)) * np.geomspace(0.1, 10.0, self.columns)
-        raw = features @ (random.standard_normal(self.columns) / np.geomspace(0.1, 10.0, self.columns))
-        label = (raw / np.sqrt(self.columns) + 0.5 * random.logistic(size=self.rows) > 0.0).astype(float)
-        weight, fold = random.choice([0.5, 1.0, 2.0], self.rows), (np.arange(self.rows) % 5 == 0).astype(np.uint8)
-        parts = np.array_split(np.arange(self.rows), 3)
-        return [Block(DenseFeatures(features[p]), label[p], weight[p], None, fold[p], int(p[0])) for p in parts]
-
-    def settings(self) -> FitSettings:
-        penalty = ElasticNet(np.zeros(self.columns), np.full(self.columns, self.strength))
-        solver, stopping = SolverSettings(self.solver), Stopping(100, 1e-6)
-        return FitSettings(self.loss, lambda *_: penalty, True, False, solver, stopping, held_out=self.held_out)
-
-    def data(self, rows: Rows | None = None) -> TrainingSet:
-        blocks = self.blocks()
-        sample = None if self.share is None else sample_from(blocks, self.share)
-        return training_set(blocks, self.held_out, sample, rows)
-
-
-CASES = {
-    "plain": Case(LogisticLoss(), 300, 4, ("all rows",)),
-    "Gram matrix": Case(LogisticLoss(), 300, 4, ("Gram matrix", "all rows"), "l-bfgs"),
-    "stochastic": Case(LogisticLoss(), 300, 4, ("all rows",), "localSGD"),
-    "pilot": Case(LogisticLoss(), 2000, 4, ("pilot", "all rows"), share=0.2),
-    "pilot with held-out rows": Case(LogisticLoss(), 2000, 4, ("pilot", "all rows"), share=0.2, held_out=1),
-    "span start": Case(LogisticLoss(), 20, 1100, ("rows", "span of the rows", "all rows")),
-    "cutting planes": Case(
-        HingeLoss(), 600, 4,
-        ("some rows of the sample", "condensed rows", "rows near kinks", "objective over few rows", "all rows"),
-        share=0.2,
-    ),
-}  # fmt: skip
 PREPARED = [name for name, case in CASES.items() if len(case.stages) > 1]
 
 every_case = pytest.mark.parametrize("name", CASES)
@@ -88,7 +33,7 @@ every_prepared = pytest.mark.parametrize("name", PREPARED)
 @pytest.fixture(autouse=True)
 def few_rows_kept(monkeypatch):
     """So few that cutting planes take several rounds."""
-    monkeypatch.setattr(cutting_planes, "KEPT_BYTES", 8 * (4 + 3) * KEPT)
+    monkeypatch.setattr(cutting_planes, "KEPT_BYTES", FEW_BYTES)
 
 
 def told(plan: Plan, state: PlanState) -> PlanState:

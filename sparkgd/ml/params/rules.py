@@ -59,6 +59,9 @@ RULES: dict[str, Rule] = {
     "dtype": one_of("float64", "float32"),
     "maxSeconds": between(0, np.inf, open_low=True),
     "earlyStoppingRounds": between(1, np.inf),
+    "checkpointDir": (lambda value: bool(value.strip()), "a path"),
+    "checkpointInterval": (lambda value: value >= 1 or value == -1, ">= 1, or -1 for none"),
+    "resume": one_of("auto", "never", "force"),
     "threshold": between(0, 1),
     "handleInvalid": one_of("error", "skip", "keep"),
 }

@@ -255,6 +255,27 @@ class HasStopping(Params):
     progress = param("progress", "show a progress line: in the notebook, else on stderr", TypeConverters.toBoolean)
 
 
+class HasCheckpoints(Params):
+    """What a fit leaves behind for another one to go on from, should its driver be lost."""
+
+    checkpointDir = param(
+        "checkpointDir",
+        "directory of any filesystem that Hadoop knows, in which the state of training is kept until it has ended well",
+        TypeConverters.toString,
+    )
+    checkpointInterval = param(
+        "checkpointInterval",
+        "rounds over all rows from one checkpoint to the next (>= 1), or -1 for none",
+        TypeConverters.toInt,
+    )
+    resume = param(
+        "resume",
+        "what to do with checkpoints in checkpointDir: auto (go on from one of the same data and params, refuse "
+        "others), never (start anew), force (go on from one of other data or params)",
+        TypeConverters.toString,
+    )
+
+
 class HasOffset(Params):
     """A column added to the raw prediction."""
 
@@ -286,6 +307,7 @@ class TrainingParams(
     HasWarmStart,
     HasExecution,
     HasStopping,
+    HasCheckpoints,
 ):
     """Params of every estimator."""
 
@@ -314,6 +336,8 @@ class TrainingParams(
             dtype="float64",
             progress=False,
             keepOnInterrupt=False,
+            checkpointInterval=10,
+            resume="auto",
         )
 
 

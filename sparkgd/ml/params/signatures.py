@@ -76,6 +76,9 @@ class TrainingSettings(TypedDict, total=False):
     earlyStoppingRounds: int
     keepOnInterrupt: bool
     progress: bool
+    checkpointDir: str
+    checkpointInterval: int
+    resume: str
 
 
 class TrainingAccessors:
@@ -114,6 +117,9 @@ class TrainingAccessors:
     setEarlyStoppingRounds: Setter[int]
     setKeepOnInterrupt: Setter[bool]
     setProgress: Setter[bool]
+    setCheckpointDir: Setter[str]
+    setCheckpointInterval: Setter[int]
+    setResume: Setter[str]
     getFeaturesCols: Getter[list[str]]
     getHandleInvalid: Getter[str]
     getOffsetCol: Getter[str]
@@ -136,6 +142,9 @@ class TrainingAccessors:
     getEarlyStoppingRounds: Getter[int]
     getKeepOnInterrupt: Getter[bool]
     getProgress: Getter[bool]
+    getCheckpointDir: Getter[str]
+    getCheckpointInterval: Getter[int]
+    getResume: Getter[str]
 
 
 class RidgeSettings(TypedDict, total=False):

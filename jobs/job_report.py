@@ -1,4 +1,4 @@
-"""What jobs/train.py tells: a line per round, and at its end held-out metrics, a table, a JSON report and a plot."""
+"""What the jobs that train tell at their end: a table and a JSON report; and a line per round."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyspark
-from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator, RegressionEvaluator
-from pyspark.sql import DataFrame
+from job_evaluation import Metrics
 
 import sparkgd
 
-Metrics = dict[str, float]
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def _done(record: Any) -> str:
@@ -46,42 +47,10 @@ class RoundLines:
             )
 
 
-def evaluate(task: str, model: Any, estimator: Any, held_out: DataFrame) -> Metrics:
-    """Metrics on the held-out rows by name, their number first; rows with nulls are left out."""
-    label = estimator.getLabelCol()
-    weight = estimator.getWeightCol() if estimator.isDefined("weightCol") else None
-    features = estimator.getFeaturesCols() if estimator.isDefined("featuresCols") else [estimator.getFeaturesCol()]
-    needed = [*features, label, *([weight] if weight else [])]
-    scored = model.transform(held_out.dropna(subset=[f"`{name}`" for name in needed])).cache()
-    try:
-        rows = scored.count()
-        metrics: Metrics = {"rows": rows}
-        for name, evaluator in _evaluators(task, model).items() if rows else ():
-            evaluator.setLabelCol(label)
-            if weight:
-                evaluator.setWeightCol(weight)
-            metrics[name] = evaluator.evaluate(scored)
-    finally:
-        scored.unpersist()
-    return metrics
-
-
-def _evaluators(task: str, model: Any) -> dict[str, Any]:
-    prediction = model.getPredictionCol()
-    if task == "regression":
-        return {
-            "RMSE": RegressionEvaluator(predictionCol=prediction, metricName="rmse"),
-            "R2": RegressionEvaluator(predictionCol=prediction, metricName="r2"),
-        }
-    accuracy = MulticlassClassificationEvaluator(predictionCol=prediction, metricName="accuracy")
-    if model.numClasses > 2:
-        return {"accuracy": accuracy}
-    raw = model.getRawPredictionCol()
-    return {"AUC": BinaryClassificationEvaluator(rawPredictionCol=raw), "accuracy": accuracy}
-
-
-def print_table(options: argparse.Namespace, model: Any, seconds: float, metrics: Metrics | None) -> None:
-    """The outcome in a dozen lines."""
+def print_table(
+    options: argparse.Namespace, model: Any, seconds: float, metrics: Metrics | None, more: Mapping[str, str] = EMPTY
+) -> None:
+    """The outcome in a dozen lines; ``more`` are lines before those of the files."""
     summary = model.summary
     rows = sum(part.rows for part in summary.partitionStats)
     lines = {
@@ -92,8 +61,11 @@ def print_table(options: argparse.Namespace, model: Any, seconds: float, metrics
         "seconds": f"{seconds:.2f} (ingest {summary.ingestSeconds:.2f}, rounds {sum(summary.secondsPerRound):.2f})",
         "objective": f"{summary.objective:.8g}",
         "held out": _metrics_text(metrics),
+        **more,
+        "model": options.model,
+        "report": options.report,
+        "plot": options.plot,
     }
-    lines |= {"model": options.model, "report": options.report, "plot": options.plot}
     title = type(model).__name__.removesuffix("Model")
     print(f"\n{title}\n{'-' * len(title)}")
     for name, text in lines.items():
@@ -109,9 +81,14 @@ def _metrics_text(metrics: Metrics | None) -> str:
 
 
 def write_report(
-    options: argparse.Namespace, estimator: Any, model: Any, seconds: float, metrics: Metrics | None
+    options: argparse.Namespace,
+    estimator: Any,
+    model: Any,
+    seconds: float,
+    metrics: Metrics | None,
+    more: Mapping[str, Any] = EMPTY,
 ) -> None:
-    """All that is known of the fit, as JSON."""
+    """All that is known of the fit, as JSON; ``more`` are entries of the job itself."""
     summary = model.summary
     history = {
         name: [_finite(value) for value in getattr(summary, name)]
@@ -137,6 +114,7 @@ def write_report(
         "ingestSeconds": summary.ingestSeconds,
         "heldOut": {name: _finite(value) for name, value in (metrics or {}).items()},
         "model": options.model,
+        **more,
         **history,
     }
     options.report.write_text(json.dumps(report, indent=2, default=str) + "\n")
@@ -147,9 +125,9 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def write_plot(path: Path, summary: Any) -> None:
-    """The training curve as PNG."""
+def write_plot(path: Path, plot: Callable[[], Any]) -> None:
+    """A plot as PNG."""
     import matplotlib
 
     matplotlib.use("Agg")  # a job has no screen
-    summary.plot().figure.savefig(path, format="png", dpi=150)
+    plot().figure.savefig(path, format="png", dpi=150)
