@@ -19,6 +19,7 @@ from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.fitting import fits_of, grouped, packed
 from sparkgd.ml.model_fits import ModelFit, Training, following
 from sparkgd.ml.training_data import TrainingData
+from sparkgd.questions import AloneQuestion, Question
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 from sparkgd.training.fit import Fitted
@@ -261,6 +262,8 @@ def _judged_stages(fit: ModelFit[Any], metric: Metric | None) -> Stages[Judged]:
     if metric is None or fitted.solved.status is Status.DIVERGED:
         return Judged(fitted, None)
     rows = fit.data.rows
-    question = metric.question(fitted.problem, fitted.solved.coef, rows)
+    question: Question = metric.question(fitted.problem, fitted.solved.coef, rows)
+    if fit.settings.solver.name != "auto":  # as of its steps, the bits of its metric are those in any company
+        question = AloneQuestion(question)
     reply = yield Inquiry("held-out metric", Asked(fitted.problem, question, rows.rows))
     return Judged(fitted, metric.value(reply))

@@ -42,14 +42,14 @@ class Case:
 
     def mllib(self) -> Any:
         module = mllib_classification if hasattr(mllib_classification, self.name) else mllib_regression
-        return getattr(module, self.name)(maxIter=40, **self.params)  # each of them a job or more
+        return getattr(module, self.name)(maxIter=25, **self.params)  # each of them a job or more
 
 
 # Made when they are asked for: evaluators need a JVM.
 ROC = BinaryClassificationEvaluator
 LOG_LOSS = partial(MulticlassClassificationEvaluator, labelCol="class", metricName="logLoss")
 RMSE = partial(RegressionEvaluator, labelCol="number")
-STRENGTHS = [0.003, 0.1, 3.0]
+STRENGTHS = [0.003, 1.0]
 
 CASES = {
     "logistic": Case("LogisticRegression", ROC, {"regParam": STRENGTHS}),
@@ -163,11 +163,11 @@ def assert_same_metrics(df, estimator, evaluator: Evaluator) -> None:
     ("name", "count", "estimator", "other", "evaluator"),
     [
         (
-            "a9a", 2000, classification.LogisticRegression(tol=1e-8),
+            "a9a", 1000, classification.LogisticRegression(tol=1e-8),
             partial(mllib_classification.LogisticRegression, tol=1e-8), ROC,
         ),
         (
-            "abalone", 2000, regression.LinearRegression(tol=1e-8),
+            "abalone", 1000, regression.LinearRegression(tol=1e-8),
             partial(mllib_regression.LinearRegression, tol=1e-8), RegressionEvaluator,
         ),
     ],
