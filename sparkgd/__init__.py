@@ -11,7 +11,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("classification", "exceptions", "losses", "mllib", "penalties", "regression", "solvers")
+_SUBMODULES = ("classification", "exceptions", "losses", "mllib", "penalties", "regression", "solvers", "tuning")
 
 __all__ = ["__version__", *_SUBMODULES]
 

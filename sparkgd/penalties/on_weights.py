@@ -70,6 +70,14 @@ class OnWeights(Penalty):
         (own, rest), (along, rest_along) = self._parts(weights), self._parts(direction)
         return self._joined(self.penalty.piece(own, along), self.intercept_penalty.piece(rest, rest_along))
 
+    def pulls_to_zero(self, count: int) -> npt.NDArray[np.bool_]:
+        rest = self.intercept_penalty.pulls_to_zero(count - self.count)
+        return np.concatenate([self.penalty.pulls_to_zero(self.count), rest])
+
+    def zero_factor(self, slope: Array) -> float:
+        own, rest = self._parts(slope)
+        return max(self.penalty.zero_factor(own), self.intercept_penalty.zero_factor(rest))
+
     def scaled(self, factor: Array) -> OnWeights:
         own, rest = self._parts(factor)
         return OnWeights(self.penalty.scaled(own), self.count, self.intercept_penalty.scaled(rest))

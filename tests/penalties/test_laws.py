@@ -255,6 +255,13 @@ def test_the_factor_for_zero_is_the_least_that_keeps_weights_there(name):
             assert (not moved[pulled].any()) == stays
 
 
+def test_intercepts_are_out_of_sight_of_what_pulls_weights_to_zero():
+    both = OnWeights(PENALTIES["L1"], SIZE)
+    assert both.pulls_to_zero(SIZE + 2).tolist() == [*PENALTIES["L1"].pulls_to_zero(SIZE), False, False]
+    slope = points(1)[0]
+    assert both.zero_factor(np.append(slope, [1e9, 1e9])) == PENALTIES["L1"].zero_factor(slope)
+
+
 def test_penalties_without_a_kink_at_zero_pull_nothing_there():
     for name in ("none", "L2", "bounds"):
         assert not PENALTIES[name].pulls_to_zero(SIZE).any()
