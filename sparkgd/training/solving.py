@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,10 @@ from sparkgd.training.stage import Solved
 from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
+
+
+RISES, RISEN = 10, 1e20
+"""So many iterations in a row, each above the one before, and so many times the first value: that is no noise."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,11 @@ class Solving:
             if solver.iteration == 0:
                 reason = f"the objective is {objective} where the fit starts; give it other initial coefs"
             return state.ended(Ending(Status.DIVERGED, reason))
+        if _runs_away(state.objectives):
+            reason = (
+                f"the objective has risen from {state.objectives[0]:.3g} to {objective:.3g}; use a smaller step size"
+            )
+            return state.ended(Ending(Status.DIVERGED, reason))
         least = self._least_held_out(state)
         if least is None or state.held_out_losses[-1] == least:
             point = solver.point if least is None else evaluated
@@ -204,3 +214,10 @@ class Solving:
         """Least loss of the held-out rows so far, where it decides which point the model is made of."""
         known = [loss for loss in state.held_out_losses if not np.isnan(loss)]
         return min(known) if known and self.is_final and self.chooses_by_held_out else None
+
+
+def _runs_away(objectives: tuple[float, ...]) -> bool:
+    """Whether steps that are too long carry the objective off, long before it leaves the finite numbers."""
+    recent = objectives[-RISES - 1 :]
+    is_far = len(recent) > RISES and abs(objectives[-1]) > RISEN * abs(objectives[0])
+    return is_far and all(later > earlier for earlier, later in pairwise(recent))

@@ -90,6 +90,17 @@ def test_a_callback_that_fails_ends_the_fit():
         FIT.run(BLOCK, callbacks=[fails])
 
 
+@pytest.mark.parametrize("name", ["gd", "sgd"])
+def test_steps_that_are_too_long_are_told_as_divergence_before_numbers_overflow(name):
+    """A model with an objective of 1e100 would be a wrong result, whatever its limit of iterations."""
+    fit = FIT.but(loss=SquaredLoss(), solver=settings(name, step_size=3.0), stopping=Stopping(60, 1e-6))
+    outcome = fit.run(BLOCK)
+    assert outcome.ending.status is Status.DIVERGED
+    assert "use a smaller step size" in outcome.ending.reason
+    assert np.isfinite(outcome.objectives).all()
+    assert outcome.iterations < 60
+
+
 @each_solver
 def test_max_iter_zero_returns_the_start(solver):
     start = (np.full((1, 5), 0.25), np.array([0.5]))
