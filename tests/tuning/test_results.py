@@ -168,6 +168,8 @@ def test_models_that_are_missing_are_not_drawn_and_not_the_best():
     np.testing.assert_allclose(ax.get_lines()[-1].get_xydata(), [[0.2, 0.8]], err_msg="the ring")
     means = ax.containers[0][0].get_xydata()
     np.testing.assert_allclose(means, [[0.2, 0.8], [10.0, np.nan]])
+    crosses = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "x"]
+    np.testing.assert_array_equal(crosses, [[10.0]])
 
 
 @pytest.mark.usefixtures("_headless")

@@ -128,8 +128,8 @@ def test_feature_stages_that_learn_nothing_are_no_reason_to_repeat_anything(rows
     expected = cross_validator(last := LogisticRegression(tol=1e-10), grid_of(last, regParam=[0.01, 1.0]), log_loss())
     expected = expected.fit(rows)
     assert (len(together), len(packings)) == (2, 2)
-    np.testing.assert_allclose(found.avgMetrics, expected.avgMetrics, rtol=1e-9)
-    np.testing.assert_allclose(found.bestModel.stages[-1].coefficients, expected.bestModel.coefficients, rtol=1e-9)
+    np.testing.assert_allclose(found.avgMetrics, expected.avgMetrics, rtol=1e-6)
+    np.testing.assert_allclose(found.bestModel.stages[-1].coefficients, expected.bestModel.coefficients, rtol=1e-6)
     sub_model = found.subModels[1][0]
     held_out = sub_model.transform(rows.limit(5))
     assert {"assembled", "prediction"} <= set(held_out.columns)
