@@ -1,4 +1,4 @@
-"""Killing a Python worker and an executor of a real multi-process cluster in mid-fit changes not one bit.
+"""What happens to the processes and files of a real multi-process cluster in mid-fit changes not one bit.
 
 The cluster runs in a process of its own; the processes that are killed are found by descent from it.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environment import worker_environment
+from tests.support.fit_on_a_cluster import FAULTS, ROUNDS
 
 pytestmark = pytest.mark.cluster
 
@@ -30,15 +31,15 @@ def fits() -> dict[str, dict[str, object]]:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("victim", ["python worker", "executor"])
-def test_the_result_is_the_same_bit_by_bit(fits, victim):
-    disturbed, undisturbed = fits[victim], fits["nothing"]
-    assert disturbed["killed"], f"no {victim} was found to kill"
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "nothing"])
+def test_the_result_is_the_same_bit_by_bit(fits, fault):
+    disturbed, undisturbed = fits[fault], fits["nothing"]
+    assert disturbed["happened"]
+    assert len(undisturbed["objectives"]) == ROUNDS + 1
     assert disturbed["coefficients"] == undisturbed["coefficients"]
     assert disturbed["objectives"] == undisturbed["objectives"]
-    assert disturbed["status"] == undisturbed["status"] == "converged"
 
 
 def test_no_block_stays_behind(fits):
     assert all(fit["blocks seen"] > 0 for fit in fits.values())
-    assert [fit["blocks left"] for fit in fits.values()] == [0] * 3
+    assert {name: fit["blocks left"] for name, fit in fits.items()} == dict.fromkeys(fits, 0)

@@ -1,6 +1,6 @@
-"""Script of tests/engine/test_faults.py: three fits on ``local-cluster[2,1,1024]``, two of them disturbed.
+"""Script of tests/engine/test_faults.py: fits of 40 rounds on ``local-cluster[2,1,1024]``, disturbed in many ways.
 
-Prints one JSON line: for each victim the result of the fit during which it was killed.
+Prints one JSON line: for each disturbance the result of the fit that met it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,12 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shutil
 import signal
 import tempfile
+import time
+from collections.abc import Callable
+from threading import Timer
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -19,66 +23,145 @@ from sparkgd.classification import LogisticRegression
 from sparkgd.training.loop import Record
 from tests.support.processes import descendants
 
-COMMANDS = {"python worker": "pyspark.daemon", "executor": "CoarseGrainedExecutorBackend"}
+DAEMON, EXECUTOR = "pyspark.daemon", "CoarseGrainedExecutorBackend"
+ROUNDS = 40
+PAUSE = 3.0
+"""Seconds."""
 
 
-def count_blocks(scratch: str) -> int:
-    """Directories of blocks of all fits and executors."""
-    return len(glob.glob(f"{scratch}/**/sparkgd-*", recursive=True))
+class Cluster:
+    """A cluster of two executors, and what can happen to it; each method tells whether it did."""
+
+    def __init__(self) -> None:
+        self.scratch = tempfile.mkdtemp()
+        os.environ["SPARK_WORKER_DIR"] = self.scratch
+        self.spark = (
+            SparkSession.builder.master("local-cluster[2,1,1024]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.local.dir", self.scratch)
+            .config("spark.executorEnv.PYTHONPATH", os.environ["PYTHONPATH"])
+            .config("spark.python.unix.domain.socket.enabled", "true")
+            .config("spark.speculation", "true")
+            .config("spark.decommission.enabled", "true")
+            .getOrCreate()
+        )
+        self.spark.sparkContext.setLogLevel("OFF")
+
+    def blocks(self) -> list[str]:
+        """Directories of blocks of all fits and executors."""
+        return glob.glob(f"{self.scratch}/**/sparkgd-*", recursive=True)
+
+    def nothing(self) -> bool:
+        """The undisturbed fit."""
+        return True
+
+    def kill_worker(self) -> bool:
+        """The youngest Python process: workers are forked from daemons."""
+        return self._signal(DAEMON, -1, signal.SIGKILL)
+
+    def kill_daemon(self) -> bool:
+        """The oldest Python process, from which an executor's workers are forked."""
+        return self._signal(DAEMON, 0, signal.SIGKILL)
+
+    def kill_executor(self) -> bool:
+        """The youngest executor."""
+        return self._signal(EXECUTOR, -1, signal.SIGKILL)
+
+    def pause_worker(self) -> bool:
+        """A worker stands still for some seconds, twenty times as long as a round takes."""
+        paused = descendants(DAEMON)[-1:]
+        for worker in paused:
+            os.kill(worker, signal.SIGSTOP)
+            Timer(PAUSE, os.kill, (worker, signal.SIGCONT)).start()
+        return bool(paused)
+
+    def delete_blocks(self) -> bool:
+        """All block files, under living executors."""
+        found = self.blocks()
+        for directory in found:
+            shutil.rmtree(directory, ignore_errors=True)
+        return bool(found)
+
+    def decommission(self) -> bool:
+        """An executor is asked to leave, as a cluster manager does that takes its machine away."""
+        context = self.spark.sparkContext
+        info = context._jvm.org.apache.spark.scheduler.ExecutorDecommissionInfo("by the test", self._nothing())
+        backend = context._jsc.sc().schedulerBackend()
+        return bool(backend.decommissionExecutor(self._executors()[0], info, True, False))
+
+    def add(self) -> bool:
+        """Another executor in place of the one that left."""
+        return bool(self.spark.sparkContext._jsc.sc().requestExecutors(1))
+
+    def _nothing(self) -> Any:
+        return self.spark.sparkContext._jvm.scala.Option.empty()
+
+    def _executors(self) -> list[str]:
+        status = self.spark.sparkContext._jsc.sc().schedulerBackend().getExecutorIds()
+        return sorted(status.apply(number) for number in range(status.size()))
+
+    @staticmethod
+    def _signal(word: str, which: int, kind: signal.Signals) -> bool:
+        found = descendants(word)
+        if found:
+            os.kill(found[which], kind)
+        return bool(found)
 
 
-class Killer:
-    """Callback that kills one process of a kind after the third iteration, and counts the block directories."""
+FAULTS: dict[str, dict[int, Callable[[Cluster], bool]]] = {
+    "nothing": {3: Cluster.nothing},
+    "python worker killed": {3: Cluster.kill_worker},
+    "python daemon killed": {3: Cluster.kill_daemon},
+    "block files deleted": {3: Cluster.delete_blocks},
+    "python worker paused": {3: Cluster.pause_worker},
+    "executor killed": {3: Cluster.kill_executor},
+    "executor killed twice": {3: Cluster.kill_executor, 17: Cluster.kill_executor},
+    "executor decommissioned, another added": {3: Cluster.decommission, 17: Cluster.add},
+}
+"""What happens after which iteration."""
 
-    def __init__(self, victim: str, scratch: str) -> None:
-        self.victim = victim
-        self.scratch = scratch
-        self.killed = self.blocks = 0
+
+class Disturber:
+    """Callback that lets a fault happen, and counts the block directories."""
+
+    def __init__(self, cluster: Cluster, faults: dict[int, Callable[[Cluster], bool]]) -> None:
+        self._cluster, self._faults = cluster, faults
+        self.happened: list[bool] = []
+        self.blocks = 0
 
     def __call__(self, record: Record) -> None:
-        self.blocks = max(self.blocks, count_blocks(self.scratch))
-        if record.iteration == 3 and not self.killed and self.victim in COMMANDS:
-            found = descendants(COMMANDS[self.victim])
-            if found:
-                # The youngest: workers are forked from daemons.
-                os.kill(found[-1], signal.SIGKILL)
-                self.killed = found[-1]
+        self.blocks = max(self.blocks, len(self._cluster.blocks()))
+        fault = self._faults.get(record.iteration)
+        if fault is not None:
+            self.happened.append(fault(self._cluster))
 
 
 def main() -> None:
-    """Run the three fits."""
-    scratch = tempfile.mkdtemp()
-    os.environ["SPARK_WORKER_DIR"] = scratch
-    spark = (
-        SparkSession.builder.master("local-cluster[2,1,1024]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.local.dir", scratch)
-        .config("spark.executorEnv.PYTHONPATH", os.environ["PYTHONPATH"])
-        .config("spark.python.unix.domain.socket.enabled", "true")
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("OFF")
+    """Run the fits."""
+    cluster = Cluster()
     columns = [F.sin(F.col("id") * (j + 1.3) + j).alias(f"x{j}") for j in range(5)]
     label = (F.sin(F.col("id") * 0.7) + F.cos(F.col("id") * 1.9) > 0.3).cast("double")
-    df = spark.range(20_000, numPartitions=4).select(*columns, label.alias("label"))
+    df = cluster.spark.range(20_000, numPartitions=4).select(*columns, label.alias("label"))
+    estimator = LogisticRegression(
+        featuresCols=[f"x{j}" for j in range(5)], solver="nesterov", regParam=1e-4, tol=0.0, maxIter=ROUNDS,
+        execution="cluster",
+    )  # fmt: skip
     results: dict[str, dict[str, Any]] = {}
-    for victim in ("nothing", *COMMANDS):
-        killer = Killer(victim, scratch)
-        estimator = LogisticRegression(
-            featuresCols=[f"x{j}" for j in range(5)], solver="l-bfgs", regParam=1e-4, tol=1e-10, execution="cluster"
-        )
-        model = estimator.setCallbacks([killer]).fit(df)
-        results[victim] = {
-            "killed": killer.killed,
+    for name, faults in FAULTS.items():
+        disturber = Disturber(cluster, faults)
+        began = time.perf_counter()
+        model = estimator.copy().setCallbacks([disturber]).fit(df)
+        results[name] = {
+            "happened": len(disturber.happened) == len(faults) and all(disturber.happened),
             "coefficients": [float(x).hex() for x in [*model.coefficients, model.intercept]],
             "objectives": [x.hex() for x in model.summary.objectiveHistory],
-            "status": model.summary.status,
-            "blocks left": count_blocks(scratch),
-            "blocks seen": killer.blocks,
+            "blocks left": len(cluster.blocks()),
+            "blocks seen": disturber.blocks,
+            "seconds": time.perf_counter() - began,
         }
-    spark.stop()
+    cluster.spark.stop()
     print(json.dumps(results))
 
 
