@@ -46,7 +46,8 @@ HANDLES = re.compile(
 """Names of what exists on classic Spark alone, and not with Spark Connect."""
 
 INTERFACE = ("base", "base.Engine", "base.Packing", "base.PartitionStat", "choice", "choice.packed_rows", "packed",
-             "packed.PackedPartition", "files", "files.writable_directory")  # fmt: skip
+             "packed.PackedPartition", "files", "files.writable_directory", "grouped",
+             "grouped.GROUP", "grouped.GroupSpread", "grouped.spread_of_groups")  # fmt: skip
 """What the rest of the library may know of engines."""
 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

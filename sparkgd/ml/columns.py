@@ -50,8 +50,8 @@ class InputColumns:
         return repr(self.features[index]) if is_named else f"feature {index}"
 
 
-def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
-    """The DataFrame that `sparkgd.engine.ingest.ingest` reads.
+def select_input(df: DataFrame, columns: InputColumns, *more: Column) -> DataFrame:
+    """The DataFrame that `sparkgd.engine.ingest.ingest` reads, with ``more`` columns where they are given.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def select_input(df: DataFrame, columns: InputColumns) -> DataFrame:
         selected.append(found.column.cast("double").alias("fold"))
     if columns.fold is not None:
         selected.append(_number(df, columns.fold, "fold", "foldCol"))
-    return df.select(*selected)
+    return df.select(*selected, *more)
 
 
 def input_columns(instance: Params) -> InputColumns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,9 +13,10 @@ from scipy import linalg, stats
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.blas import one_thread
-from sparkgd.kernels.information import InformationKernel, Leverage
+from sparkgd.kernels.information import InformationKernel, Leverage, ScoresByGroup
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import Link
+from sparkgd.ml.clustered import cluster_column, spread_of_clusters
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.class_weights import class_weights_of
 from sparkgd.ml.params.shared import value_or_none
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-COVARIANCES = {"classic": None, "HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
-"""The power of ``1 - leverage`` that squared scores are divided by; None where the information is all that counts."""
+COVARIANCES = {"classic": None, "HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2, "cluster": None}
+"""The power of ``1 - leverage`` that squared scores are divided by; None where single scores do not count."""
 
 KNOWN_DISPERSION = (BinomialFamily(), PowerFamily(1.0))
 """Families whose variance is that of their mean: no dispersion is estimated, and statistics are normal."""
@@ -48,7 +48,7 @@ class Inference:
     dispersion : float
         1 where the family has none.
     degreesOfFreedom : int
-        Rows less coefficients.
+        Rows less coefficients; of clustered errors clusters less one.
     isNormal : bool
         Whether statistics are normal, as with a known dispersion, or Student's.
     """
@@ -116,8 +116,15 @@ class Fit:
     names: list[str]
 
 
-def infer(fit: Fit, covariance: str) -> Inference:
+def infer(fit: Fit, covariance: str, cluster: str | None = None) -> Inference:
     """Read the rows once more and ask for their information in one round; for a sandwich in two.
+
+    Parameters
+    ----------
+    fit : Fit
+    covariance : str
+    cluster : str or None
+        Column of clusters, for ``cluster`` alone.
 
     Raises
     ------
@@ -125,10 +132,13 @@ def infer(fit: Fit, covariance: str) -> Inference:
         If there is no such covariance.
     IncompatibleError
         If the fit has a penalty or bounds, or its columns depend on each other.
+    InvalidDataError
+        If clusters are null, or there is only one.
     """
-    if covariance not in COVARIANCES:
-        raise InvalidParamError(f"covariance={covariance!r} is not allowed; give one of {', '.join(COVARIANCES)}")
+    _check(covariance, cluster)
     refuse_penalised(fit.estimator)
+    if cluster is not None:
+        cluster_column(fit.rows, cluster)
     estimator, power = fit.estimator, COVARIANCES[covariance]
     packing = replace(estimator._packing(), wants_sample=False)
     if power is not None:
@@ -136,7 +146,17 @@ def infer(fit: Fit, covariance: str) -> Inference:
     class_weights = class_weights_of(value_or_none(estimator, "classWeight"))
     name = f"{type(estimator).__name__}: standard errors"
     with training_data(fit.rows, estimator._columns(), packing, name, class_weights) as data, one_thread():
-        return _inferred(fit, data, covariance, power, name)
+        return _inferred(fit, data, covariance, cluster, name)
+
+
+def _check(covariance: str, cluster: str | None) -> None:
+    """Refuse a covariance that is not there, and clusters without their column or the other way round."""
+    if covariance not in COVARIANCES:
+        raise InvalidParamError(f"covariance={covariance!r} is not allowed; give one of {', '.join(COVARIANCES)}")
+    if covariance == "cluster" and cluster is None:
+        raise InvalidParamError("covariance='cluster' needs clusterCol, the column that says which rows are alike")
+    if covariance != "cluster" and cluster is not None:
+        raise IncompatibleError(f"clusterCol={cluster!r} is for covariance='cluster', not {covariance!r}")
 
 
 def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
@@ -158,23 +178,27 @@ def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
                 raise IncompatibleError(f"{side}Bounds{part}: {reason}; fit without bounds for them")
 
 
-def _inferred(fit: Fit, data: TrainingData, covariance: str, power: int | None, name: str) -> Inference:
+def _inferred(fit: Fit, data: TrainingData, covariance: str, cluster: str | None, name: str) -> Inference:
     statistics, has_intercept = data.rows.statistics, bool(fit.estimator.getOrDefault("fitIntercept"))
     center, scale, kept = _coordinates(statistics, has_intercept)
     kernel = InformationKernel(
         fit.family, fit.link, fit.weights, fit.intercept, center, scale, has_intercept, held_out=data.held_out
     )
-    ask = partial(_ask, data=data, description=name)
-    information, pearson = ask(kernel)
+    information, pearson = _ask(kernel, data, name)
     inverse = _inverse(information, kept)
     freedom = statistics.rows - int(np.count_nonzero(kept))
     is_known = fit.family in KNOWN_DISPERSION
     dispersion = 1.0 if is_known else pearson / freedom if freedom > 0 else np.nan
-    spread = inverse * dispersion
+    spread, power = inverse * dispersion, COVARIANCES[covariance]
     if power is not None:
-        scores, _ = ask(replace(kernel, leverage=Leverage(inverse, power)))
+        scores, _ = _ask(replace(kernel, leverage=Leverage(inverse, power)), data, name)
         spread = inverse @ scores @ inverse
         spread *= statistics.rows / freedom if covariance == "HC1" else 1.0
+    elif cluster is not None:
+        found = spread_of_clusters(fit.rows, data.columns, cluster, ScoresByGroup(kernel, data.class_factors), name)
+        factor = (statistics.rows - 1) / freedom if freedom > 0 else np.nan
+        spread = inverse @ found.spread @ inverse * (found.groups / (found.groups - 1) * factor)
+        freedom = found.groups - 1
     variances = _raw_variances(spread, center, scale, has_intercept)
     return Inference(
         names=fit.names + ["(Intercept)"] * has_intercept,

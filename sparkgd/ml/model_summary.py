@@ -51,10 +51,11 @@ class ModelSummary(TrainingSummary, Evaluation):
 class InferenceSummary(ModelSummary):
     """The summary of a model of maximum likelihood: standard errors, tests and p-values, where there is no penalty.
 
-    They are asked of the rows in one round when first asked for (in two if robust), for which these are read again.
+    They are asked of the rows in one round when first asked for (in two if robust or clustered), for which these are
+    read again.
     """
 
-    def inference(self, covariance: str = "classic") -> Inference:
+    def inference(self, covariance: str = "classic", clusterCol: str | None = None) -> Inference:
         """Standard errors and what follows from them.
 
         Parameters
@@ -62,24 +63,40 @@ class InferenceSummary(ModelSummary):
         covariance : str
             ``classic``: by the information of the model. ``HC0`` to ``HC3``: a sandwich, which holds where the variance
             is not what the model says (MacKinnon and White, 1985: Some heteroskedasticity-consistent covariance matrix
-            estimators).
+            estimators). ``cluster``: a sandwich of the scores summed by cluster, which holds where rows of a cluster
+            depend on each other (Liang and Zeger, 1986: Longitudinal data analysis using generalized linear models).
+        clusterCol : str, optional
+            For ``cluster``: the column that says to which cluster a row belongs, of any type by which Spark groups.
+
+        Returns
+        -------
+        Inference
 
         Raises
         ------
         IncompatibleError
             If the fit has a penalty or bounds, or its columns depend on each other.
+        InvalidDataError
+            If the clusters of rows are null, or there is only one.
+
+        Notes
+        -----
+        Of n rows in G clusters and k coefficients, with the information I and the sum s_g of a cluster's scores, the
+        covariance is ``G/(G-1) * (n-1)/(n-k) * I^-1 (sum_g s_g s_g^T) I^-1``. The small-sample correction is that of
+        statsmodels and Stata (Cameron and Miller, 2015: A practitioner's guide to cluster-robust inference, section
+        II.C). Where dispersion is estimated, statistics have the t distribution with G - 1 degrees of freedom.
         """
-        found = self._inferences.get(covariance)
+        found = self._inferences.get((covariance, clusterCol))
         if found is None:
             self._refuse_inference()
             family, link = self._family_and_link()
             weights, intercept, names = self._model._weights[0], self._model.intercept, self._model.featureNames
             fit = Fit(self._estimator, self._all_rows, family, link, weights, intercept, names)
-            found = self._inferences[covariance] = infer(fit, covariance)
+            found = self._inferences[covariance, clusterCol] = infer(fit, covariance, clusterCol)
         return found
 
     @cached_property
-    def _inferences(self) -> dict[str, Inference]:
+    def _inferences(self) -> dict[tuple[str, str | None], Inference]:
         return {}
 
     def _family_and_link(self) -> tuple[Family, Link]:

@@ -18,7 +18,7 @@ from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.checkpoints import Keeping
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
 from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
-from sparkgd.ml.params.class_weights import ClassWeights
+from sparkgd.ml.params.class_weights import Array, ClassWeights
 from sparkgd.reductions.sample import RowSample
 from sparkgd.training.outline import TrainingSet
 
@@ -49,6 +49,8 @@ class TrainingData:
         What tells the rows of each partition from others.
     keeping : Keeping or None
         Where and how the training is to be kept.
+    class_factors : ndarray (K,) or None
+        What class weights multiply the weight of a row by, by its label.
     """
 
     rows: TrainingSet
@@ -62,6 +64,7 @@ class TrainingData:
     groups: Mapping[Group, Statistics]
     blocks: tuple[str, ...] = ()
     keeping: Keeping | None = None
+    class_factors: Array | None = None
 
     @property
     def folds(self) -> list[int]:
@@ -120,7 +123,8 @@ def training_data(
         training = {group: part for group, part in groups.items() if group.fold != held_out}
         if not training:
             raise InvalidDataError(f"every row of column {columns.validation!r} is true; no row is left to train on")
-        groups = _weighted(engine, training, groups, class_weights)
+        factors = None if class_weights is None else class_weights.of(training, max(group.label for group in groups))
+        groups = _weighted(engine, groups, factors)
         statistics = merge([part for group, part in groups.items() if group in training])
         check_weights(statistics, columns)
         sample = engine.sample()
@@ -135,17 +139,15 @@ def training_data(
             columns=columns,
             groups=groups,
             blocks=engine.packed.fingerprints(),
+            class_factors=factors,
         )
     finally:
         engine.release()
 
 
-def _weighted(
-    engine: Engine, training: dict[Group, Statistics], groups: dict[Group, Statistics], given: ClassWeights | None
-) -> dict[Group, Statistics]:
+def _weighted(engine: Engine, groups: dict[Group, Statistics], factors: Array | None) -> dict[Group, Statistics]:
     """The statistics of all rows by group, class weights multiplied in, here and in the engine."""
-    if given is None:
+    if factors is None:
         return groups
-    factors = given.of(training, max(group.label for group in groups))
     engine.weigh_classes(factors)
     return {group: part.reweighted(float(factors[group.label])) for group, part in groups.items()}
