@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.hadoop_cluster import HadoopCluster, Unavailable, processes_in
+from scripts.hadoop.cluster import HadoopCluster
+from scripts.hadoop.jars import Unavailable
+from scripts.hadoop.processes import processes_in
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from scripts.hadoop_cluster import HadoopCluster
+from scripts.hadoop.cluster import HadoopCluster
 from sparkgd.classification import LogisticRegression, LogisticRegressionModel
 
 pytestmark = [
