@@ -37,7 +37,7 @@ def main() -> int:
         print(f"starting HDFS and YARN, Hadoop {hadoop_version()}, {NODES} nodes each", file=sys.stderr, flush=True)
         with cluster:
             for local, remote in options.put:
-                cluster.shell("-put", local, remote)
+                cluster.shell("-put", str(Path(local).resolve()), remote)
             return subprocess.run(options.command, env={**os.environ, **cluster.environment()}).returncode
 
 
