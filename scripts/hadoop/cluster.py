@@ -250,8 +250,9 @@ def _write(path: Path, settings: Mapping[str, str]) -> None:
 
 
 def _told(log: Path) -> list[str]:
-    """Lines of a log without those in which Hadoop lists the whole class path."""
-    return [line for line in log.read_text(errors="replace").splitlines() if not line.startswith("STARTUP_MSG")]
+    """Lines of a log, cut where they are long, without those in which Hadoop lists the whole class path."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line[:300] for line in lines if not line.startswith("STARTUP_MSG")]
 
 
 def _bean(port: int, name: str) -> dict[str, object]:

@@ -122,4 +122,6 @@ def node_settings(name: str, scratch: Path) -> dict[str, str]:
         services = ("address", "localizer.address", "webapp.address")
         directories = {f"yarn.nodemanager.{kind}-dirs": f"{scratch}/{name}/{kind}" for kind in ("local", "log")}
         return directories | {f"yarn.nodemanager.{each}": f"{HOST}:0" for each in services}
+    if name == RESOURCE_MANAGER:
+        return {"yarn.node-attribute.fs-store.root-dir": f"file://{scratch}/{name}"}
     return {}
