@@ -7,11 +7,12 @@ RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo test test-fast test-lowest lint bench bench-smoke zip clean
+.PHONY: help demo demo-yarn test test-fast test-lowest lint bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         train on real data with spark-submit; results in demo-output/"
+	@echo "make demo-yarn    the same on a Hadoop cluster of this machine, which Maven fetches; in demo-output/yarn/"
 	@echo "make test         run all tests on the newest Spark"
 	@echo "make test-fast    run the tests that need no Spark, and a few that do: an answer in three minutes"
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
@@ -28,6 +29,16 @@ demo: $(VENV)/.installed
 		--input demo-output/breast_cancer.parquet --labelCol benign --task classification --regParam 0.001 \
 		--test-fraction 0.25 --model demo-output/model --report demo-output/report.json --plot demo-output/curve.png \
 		2> demo-output/spark.log || { cat demo-output/spark.log >&2; exit 1; }
+
+# HDFS and YARN with two nodes each, as processes of this machine; the job is in no way aware of that.
+demo-yarn: $(VENV)/.installed zip
+	@rm -rf demo-output/yarn
+	@$(RUN) python scripts/demo_data.py demo-output/yarn/breast_cancer.parquet
+	@$(RUN) python -m scripts.hadoop --put demo-output/yarn/breast_cancer.parquet /breast_cancer.parquet \
+		spark-submit --py-files dist/sparkgd.zip jobs/train.py --execution cluster \
+		--input /breast_cancer.parquet --labelCol benign --task classification --regParam 0.001 --test-fraction 0.25 \
+		--checkpointDir /checkpoints --checkpointInterval 2 --model /model --report demo-output/yarn/report.json \
+		2> demo-output/yarn/cluster.log || { cat demo-output/yarn/cluster.log >&2; exit 1; }
 
 test: $(VENV)/.installed
 	$(RUN) python -m pytest

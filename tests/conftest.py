@@ -11,6 +11,7 @@ import pytest
 pytest.register_assert_rewrite("tests.support")
 
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
     from pyspark.sql import SparkSession
 
 
@@ -18,6 +19,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that use Spark, for ``make test-fast`` to choose from."""
     if "spark" in getattr(item, "fixturenames", ()):
         item.add_marker("spark")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say which tests were skipped, for whatever reason: dots do not tell."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()) if report.longrepr]
+    for reason in dict.fromkeys(reasons):
+        terminalreporter.write_line(f"{reasons.count(reason)} skipped: {reason.removeprefix('Skipped: ')}", yellow=True)
 
 
 @pytest.fixture(scope="session")
