@@ -7,13 +7,14 @@ RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo demo-yarn test test-fast test-lowest lint bench bench-smoke zip clean
+.PHONY: help demo demo-yarn test test-hadoop test-fast test-lowest lint bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         train on real data with spark-submit; results in demo-output/"
 	@echo "make demo-yarn    the same on a Hadoop cluster of this machine, which Maven fetches; in demo-output/yarn/"
 	@echo "make test         run all tests on the newest Spark"
+	@echo "make test-hadoop  run the tests on HDFS and YARN, which Maven fetches"
 	@echo "make test-fast    run the tests that need no Spark, and a few that do: an answer in three minutes"
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
 	@echo "make lint         ruff and mypy"
@@ -40,8 +41,12 @@ demo-yarn: $(VENV)/.installed zip
 		--checkpointDir /checkpoints --checkpointInterval 2 --model /model --report demo-output/yarn/report.json \
 		2> demo-output/yarn/cluster.log || { cat demo-output/yarn/cluster.log >&2; exit 1; }
 
+# Those of tests/hadoop take minutes and fetch some 70 MB: they are run by their own command.
 test: $(VENV)/.installed
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest --ignore=tests/hadoop
+
+test-hadoop: $(VENV)/.installed
+	$(RUN) python -m pytest tests/hadoop
 
 # A test is in the handful by its marker, smoke; the markers are explained in pyproject.toml.
 test-fast: $(VENV)/.installed
