@@ -28,6 +28,17 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         terminalreporter.write_line(f"{reasons.count(reason)} skipped: {reason.removeprefix('Skipped: ')}", yellow=True)
 
 
+@pytest.fixture
+def headless() -> Iterator[None]:
+    """Plots without a screen, closed afterwards; a test of them is skipped where matplotlib is not installed."""
+    matplotlib = pytest.importorskip("matplotlib", reason="plotting is an extra: matplotlib is not installed")
+    from matplotlib import pyplot
+
+    with matplotlib.rc_context({"backend": "agg"}):
+        yield
+        pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session on two cores; its Python workers import this checkout, installed or not."""

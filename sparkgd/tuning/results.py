@@ -12,6 +12,7 @@ from pyspark.ml.base import Model
 from pyspark.ml.param import Param
 
 from sparkgd.exceptions import SparkGDError
+from sparkgd.ml.display.axes import given_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,12 +137,7 @@ def plot_results(
 
     Maps without a metric in every fold have no mean; crosses say where they are.
     """
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    ax = given_or_new(ax)
     params = list(table.columns[2 : table.columns.get_loc("metric")])
     axis = _axis_param(table, params) if param is None else param
     if axis not in params and param is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
@@ -14,8 +13,6 @@ from sparkgd.regression import GeneralizedLinearRegression, LinearRegression
 from sparkgd.tuning import RegParamPath
 from tests.support.frames import frame
 from tests.support.leftovers import nothing_left
-
-mpl.use("Agg")
 
 RNG = np.random.default_rng(11)
 ROWS = 400
@@ -125,6 +122,7 @@ def test_a_path_that_was_interrupted_goes_on_from_its_checkpoint(df, tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.usefixtures("headless")
 def test_the_plot_names_the_largest_coefficients(df):
     estimator = LogisticRegression(featuresCols=["a", "b", "c"], elasticNetParam=1.0)
     ax = estimator.regParamPath(10).fit(df).path.plot()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +13,7 @@ from sparkgd.ml.display.plot import plot_history
 if TYPE_CHECKING:
     from sparkgd.ml.summary import TrainingSummary
 
-matplotlib = pytest.importorskip("matplotlib", reason="plotting is an extra: matplotlib is not installed")
+pytestmark = pytest.mark.usefixtures("headless")
 
 
 @dataclass
@@ -30,15 +29,6 @@ class History:
 
     def summary(self) -> TrainingSummary:
         return cast("TrainingSummary", self)
-
-
-@pytest.fixture(autouse=True)
-def _headless() -> Iterator[None]:
-    from matplotlib import pyplot
-
-    with matplotlib.rc_context({"backend": "agg"}):
-        yield
-        pyplot.close("all")
 
 
 def test_new_figure_has_objective_and_gradient_norm_on_a_log_axis() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -13,8 +12,6 @@ from sparkgd.regression import LinearRegression
 from sparkgd.training.loop import Record
 from tests.support.frames import frame
 from tests.support.leftovers import nothing_left
-
-mpl.use("Agg")
 
 RNG = np.random.default_rng(12)
 ROWS = 300
@@ -63,6 +60,7 @@ def test_steps_that_diverge_are_nan_or_above_the_start(df):
     assert test.suggestion == pytest.approx(0.5 * test.stepSizes[best])
 
 
+@pytest.mark.usefixtures("headless")
 def test_the_plot_shows_the_suggestion(df):
     test = LogisticRegression(solver="gd").findStepSize(df)
     ax = test.plot()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -93,16 +92,6 @@ def test_the_best_map_is_the_first_of_the_best_and_never_nan():
     assert metrics_by_map(trials_of({1: [0.3, 0.4], 0: [0.1, 0.2]}), 2) == [[0.1, 0.3], [0.2, 0.4]]
 
 
-@pytest.fixture
-def _headless() -> Iterator[None]:
-    matplotlib = pytest.importorskip("matplotlib", reason="plotting is an extra: matplotlib is not installed")
-    from matplotlib import pyplot
-
-    with matplotlib.rc_context({"backend": "agg"}):
-        yield
-        pyplot.close("all")
-
-
 METRICS = {0: [0.60, 0.80, 0.90, 0.50], 1: [0.64, 0.90, 0.86, 0.56], 2: [0.62, 0.70, 0.88, 0.44]}
 
 
@@ -116,7 +105,7 @@ def drawn(ax) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     return found
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 def test_a_plot_has_means_with_standard_errors_against_the_param():
     table = table_of(trials_of(METRICS), maps_of(regParam=[1e-3, 1e-2, 1e-1, 1.0]))
     ax = plot_results(table, "areaUnderROC", True)
@@ -132,7 +121,7 @@ def test_a_plot_has_means_with_standard_errors_against_the_param():
     np.testing.assert_allclose(ring.get_xydata(), [[0.1, 0.88]])
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 def test_a_plot_has_a_line_for_each_value_of_the_other_params():
     maps = maps_of(regParam=[0.1, 0.2, 0.1, 0.2], fitIntercept=[True, True, False, False])
     table = table_of(trials_of(METRICS), maps)
@@ -148,7 +137,7 @@ def test_a_plot_has_a_line_for_each_value_of_the_other_params():
         plot_results(table, "rmse", False, param="tol")
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 def test_given_axes_are_drawn_on_and_one_split_has_no_errors():
     from matplotlib import pyplot
 
@@ -161,7 +150,7 @@ def test_given_axes_are_drawn_on_and_one_split_has_no_errors():
     assert second.get_title(loc="left") == "rmse"
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 def test_models_that_are_missing_are_not_drawn_and_not_the_best():
     table = table_of(trials_of({0: [np.nan, 0.7], 1: [0.1, 0.9]}), maps_of(stepSize=[10.0, 0.2]))
     ax = plot_results(table, "rmse", False)
@@ -172,7 +161,7 @@ def test_models_that_are_missing_are_not_drawn_and_not_the_best():
     np.testing.assert_array_equal(crosses, [[10.0]])
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 @pytest.mark.parametrize(
     ("maps", "ticks"),
     [
@@ -189,7 +178,7 @@ def test_params_that_are_no_numbers_can_be_drawn(maps, ticks):
     assert [text.get_text() for text in ax.get_xticklabels()] == ticks
 
 
-@pytest.mark.usefixtures("_headless")
+@pytest.mark.usefixtures("headless")
 @pytest.mark.parametrize("maps", [[{}], [{}, *maps_of(regParam=[0.1])]], ids=["no params", "defaults and one more"])
 def test_maps_of_defaults_can_be_drawn(maps):
     trials = trials_of({0: [0.5, 0.7][: len(maps)], 1: [0.6, 0.8][: len(maps)]})

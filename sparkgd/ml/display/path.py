@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparkgd.ml.display.axes import given_or_new
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -17,12 +19,7 @@ NAMED = 8
 
 def plot_path(path: FittedPath, ax: Axes | None = None) -> Axes:
     """One line a coefficient; see `FittedPath.plot`."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    ax = given_or_new(ax, 8.0, 4.5)
     strengths, coefficients = path.regParams, path.coefficients * path.scale
     outputs, columns = coefficients.shape[1:]
     flat = coefficients.reshape(len(path), outputs * columns)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparkgd.ml.display.axes import given_or_new
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -16,13 +18,9 @@ OBJECTIVE, VALIDATION, GRADIENT = "tab:blue", "tab:orange", "0.6"
 
 def plot_history(summary: TrainingSummary, ax: Axes | None = None) -> Axes:
     """Objective, validation loss (where there is one) and gradient norm; see `TrainingSummary.plot`."""
-    try:
-        from matplotlib import pyplot
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    ax = given_or_new(ax)
+    from matplotlib.ticker import MaxNLocator
+
     _draw(ax, summary.objectiveHistory, "objective", OBJECTIVE)
     if summary.validationHistory:
         _draw(ax, summary.validationHistory, "validation loss", VALIDATION)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparkgd.ml.display.axes import given_or_new
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -17,12 +19,7 @@ HEADROOM = 0.6
 
 def plot_step_sizes(test: StepSizeTest, ax: Axes | None = None) -> Axes:
     """Objective against step size; see `StepSizeTest.plot`."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install 'sparkgd[plot]'") from error
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    ax = given_or_new(ax)
     ax.axhline(test.start, color="0.6", ls="--", lw=1.0, label="before")
     ax.plot(test.stepSizes, test.objectives, marker="o", ms=4, label="after one iteration")
     fall = test.start - float(np.nanmin(test.objectives))
