@@ -20,7 +20,7 @@ from job_pipeline import Preparation, prepare
 from job_report import print_table, write_plot, write_report
 from pyspark.sql import SparkSession
 from tune_grid import ParamMap, read_grid
-from tune_report import ENDINGS, ranking, records, table, write_results
+from tune_report import ENDINGS, ranking, records, table, text_of, write_results
 
 from sparkgd.exceptions import ConvergenceWarning
 from sparkgd.tuning import CrossValidator, TrainValidationSplit
@@ -127,8 +127,7 @@ def run(spark: SparkSession, options: argparse.Namespace, estimator: Trainer, ma
         if options.report:
             search = {"metric": metric, "chosen": chosen, "trials": records(found.results)}
             write_report(options, estimator, best, seconds, metrics, {**preparation.report(), "search": search})
-        params = ", ".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-                           for name, value in chosen.items())  # fmt: skip
+        params = ", ".join(f"{name}={text_of(value)}" for name, value in chosen.items())
         told = f"{params}, best of {len(maps)} by {metric}"
         results = str(options.results or "")
         print_table(options, best, seconds, metrics, {"chosen": told, "results": results})

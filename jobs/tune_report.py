@@ -61,7 +61,7 @@ def table(ranked: pd.DataFrame, maps: Sequence[Mapping[Param[Any], Any]], metric
         errors = [("" if math.isnan(row.error) else f"{row.error:.2g}")] if has_error else []
         lines.append([
             "" if is_missing else str(rank),
-            *(_text(params[name]) if name in params else "default" for name in names),
+            *(text_of(params[name]) if name in params else "default" for name in names),
             "none" if is_missing else f"{row.metric:.6g}",
             *errors,
             str(row.rounds),
@@ -72,7 +72,8 @@ def table(ranked: pd.DataFrame, maps: Sequence[Mapping[Param[Any], Any]], metric
             for line in lines]  # fmt: skip
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value of a param, as people read it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

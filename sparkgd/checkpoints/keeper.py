@@ -43,7 +43,7 @@ class Wish:
     resume : str
         ``auto`` goes on from a checkpoint of the same fit and refuses those of others, ``never`` from none, ``force``
         from any.
-    has_siblings: bool = False
+    has_siblings : bool
         Whether it is one of several fits that are made one after the other, so that what others have left, when the
         driver was lost in one of them, is no surprise.
     """
