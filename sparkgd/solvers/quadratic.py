@@ -64,8 +64,8 @@ def _on_face(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> 
         return current
     move = np.zeros_like(current)
     face = hessian[np.ix_(free, free)]
-    stiffened = face + np.diag(np.full(len(face), STIFFNESS * np.max(np.diag(face))))
-    move[free] = -solve_positive(stiffened, slope[free] + left[free])
+    face[np.diag_indices_from(face)] += STIFFNESS * np.max(np.diag(face))
+    move[free] = -solve_positive(face, slope[free] + left[free])
     low, high = penalty.piece(current, move)
     room = np.where(move > 0.0, high - current, current - low)
     with np.errstate(divide="ignore", invalid="ignore"):
