@@ -86,7 +86,7 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
 def _prepared(outline: Outline) -> Stages[Outline]:
     """The fit with the best start that the library can find, the solver for it, and what it is."""
     outline = yield from with_few_weights(outline)
-    data, context, choice, final = outline.data, outline.context, outline.choice, outline.final
+    data, choice, final = outline.data, outline.choice, outline.final
     problem, sample, span = final.problem, data.sample, span_of(outline)
     if span is not None:
         final = replace(final, start_coef=(yield from span_start(final, span)))
@@ -100,6 +100,6 @@ def _prepared(outline: Outline) -> Stages[Outline]:
     is_exact = problem.loss.is_quadratic and choice.name == "newton"  # it takes two rounds from anywhere
     if is_exact or sample.refusal(problem) is not None:
         return outline
-    resumed = yield from pilot(final, sample, choice.name, context)
+    resumed = yield from pilot(outline, sample)
     final = replace(final, solver=outline.with_sample(sample), resumed=resumed)
     return replace(outline, final=final, origin=f"a pilot on {sample.rows.count} rows")

@@ -29,7 +29,6 @@ from sparkgd.training.scaling import Scaled, constant_columns
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Resumption
 from sparkgd.training.stage import Solved
-from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -139,15 +138,8 @@ def _lead(settings: FitSettings, data: TrainingSet, ends: dict[tuple[Loss, CoefL
     count, is_of_all = data.count, True
     if sample is not None and sample.refusal(problem) is None:
         rows, count, is_of_all = sample.rows, sample.rows.count, False
-    solved: Solved = yield replace(
-        outline.final,
-        name="lead",
-        solver=build_solver(outline.choice.name, replace(outline.context, tol=LEAD_TOL)),
-        stopping=Stopping(settings.stopping.max_iterations, LEAD_TOL),
-        start_coef=ends.get(kind, outline.final.start_coef),
-        rows=rows,
-        is_final=False,
-    )
+    start = ends.get(kind, outline.final.start_coef)
+    solved: Solved = yield outline.preparing("lead", LEAD_TOL, start_coef=start, rows=rows)
     if solved.status is Status.DIVERGED or not solved.objectives:
         return None
     ends[kind] = solved.coef

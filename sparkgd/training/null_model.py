@@ -11,15 +11,12 @@ import numpy.typing as npt
 from sparkgd.problems.coordinates import Diagonal
 from sparkgd.problems.problem import Problem
 from sparkgd.questions import GradientQuestion
-from sparkgd.solvers.registry import build_solver
 from sparkgd.training.outline import Outline, TrainingSet, outlined
 from sparkgd.training.plan import Stages
 from sparkgd.training.rounds import Asked
-from sparkgd.training.scaling import constant_columns
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Solving
 from sparkgd.training.stage import Inquiry, Solved
-from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -38,22 +35,20 @@ def zero_factor(settings: FitSettings, data: TrainingSet) -> Stages[float]:
     """
     outline = yield from outlined(replace(settings, start=None, lead=None), data)
     problem = _plain(outline)
-    start = outline.final.start_coef
-    slope = yield from _slope(outline, problem, start)
+    slope = yield from _slope(outline, problem, outline.final.start_coef)
     penalised = _penalised(problem)
     unpenalised = np.concatenate([slope[: len(penalised)][~penalised], slope[len(penalised) :]])
     if problem.penalty.is_smooth or np.max(np.abs(unpenalised), initial=0.0) <= NULL_TOL * np.max(np.abs(slope)):
         return _factor(problem, slope)
-    solved: Solved = yield replace(_without(outline, penalised), start_coef=start)
+    solved: Solved = yield _without(outline, penalised)
     return _factor(problem, (yield from _slope(outline, problem, solved.coef)))
 
 
 def _plain(outline: Outline) -> Problem:
     """The problem in weights of centred columns, which are those of the raw ones."""
-    space, problem = outline.space.coordinates, outline.final.problem
-    constant = constant_columns(outline.data.statistics)
-    center = outline.data.statistics.mean if outline.settings.is_centred else np.zeros(len(constant))
-    scale = np.where(constant | space.fixed.reshape(-1, len(constant)).all(axis=0), 0.0, 1.0)
+    problem, mean = outline.final.problem, outline.data.statistics.mean
+    center = mean if outline.settings.is_centred else np.zeros_like(mean)
+    scale = np.where(problem.coordinates.fixed[: len(mean)], 0.0, 1.0)
     return replace(problem, coordinates=Diagonal(problem.layout, center, scale))
 
 
@@ -75,24 +70,15 @@ def _slope(outline: Outline, problem: Problem, coef: Array) -> Stages[Array]:
 
 def _without(outline: Outline, penalised: npt.NDArray[np.bool_]) -> Solving:
     """The stage that finds the best model without the penalised weights."""
-    problem, final = outline.final.problem, outline.final
+    problem = outline.final.problem
     columns = np.asarray(penalised.reshape(problem.layout.num_linear, -1).all(axis=0))
-    problem = replace(problem, coordinates=problem.coordinates.holding(columns))
-    context = replace(outline.context, penalty=problem.solver_penalty, tol=NULL_TOL)
-    return replace(
-        final,
-        name="null model",
-        problem=problem,
-        solver=build_solver(outline.choice.name, context),
-        stopping=Stopping(outline.settings.stopping.max_iterations, NULL_TOL),
-        is_final=False,
-    )
+    held = replace(problem, coordinates=problem.coordinates.holding(columns))
+    return outline.preparing("null model", NULL_TOL, problem=held)
 
 
 def _factor(problem: Problem, slope: Array) -> float:
     penalty, weights = problem.penalty, slope[: problem.layout.num_weights]
     if not penalty.is_smooth:
         return penalty.zero_factor(weights)
-    curvature = penalty.smooth_curvature(len(weights))
-    penalised = curvature > 0.0
+    penalised, curvature = _penalised(problem), penalty.smooth_curvature(len(weights))
     return float(np.max(np.abs(weights[penalised]) / np.sqrt(curvature[penalised]), initial=0.0) / RIDGE_SHARE)

@@ -26,6 +26,7 @@ from sparkgd.training.sampled_hessian import metric_of
 from sparkgd.training.scaling import Scaled, check_constant, ridge_of, row_length, scaled
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Solving
+from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -85,6 +86,13 @@ class Outline:
     def is_free(self) -> bool:
         """Whether solver and starting point are the library's to choose."""
         return self.settings.solver.name == "auto" and self.settings.start is None
+
+    def preparing(self, name: str, tol: float, **changes: Any) -> Solving:
+        """The stage over all rows with some ``changes``, trained to ``tol``, for others to start from."""
+        stage = replace(self.final, name=name, is_final=False, **changes)
+        context = replace(self.context, penalty=stage.problem.solver_penalty, tol=tol)
+        stopping = Stopping(self.settings.stopping.max_iterations, tol)
+        return replace(stage, solver=build_solver(self.choice.name, context), stopping=stopping)
 
     def with_sample(self, sample: RowSample) -> Solver[Any]:
         """The solver, where it starts with the Hessian of a sample.

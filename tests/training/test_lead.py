@@ -21,7 +21,7 @@ from sparkgd.training import lead as leading
 from sparkgd.training.fit import plan_of
 from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.loop import Outcome, findings, succeeded, train
-from sparkgd.training.outline import TrainingSet
+from sparkgd.training.outline import Outline, TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.plans import CountingRows, sample_from, training_set
@@ -202,7 +202,7 @@ def test_a_member_that_is_refused_later_leaves_the_others(monkeypatch):
 def test_one_that_diverged_is_nobodys_lead(monkeypatch):
     data = Rows(LogisticLoss()).data()
     several = [settings(LogisticLoss(), strength) for strength in STRENGTHS]
-    monkeypatch.setattr(leading, "build_solver", _diverging_first(leading.build_solver))
+    monkeypatch.setattr(Outline, "preparing", _diverging_first(Outline.preparing))
     leads = leads_of(several, data)
     assert sorted(leads) == [1, 2]
     monkeypatch.undo()
@@ -210,20 +210,20 @@ def test_one_that_diverged_is_nobodys_lead(monkeypatch):
     assert leads[1].solved.objectives[0] == first.solved.objectives[0], "the next does not start where it diverged"
 
 
-def _diverging_first(build):
-    """``build_solver``, the first of whose solvers says after its first answer that it diverged."""
+def _diverging_first(preparing):
+    """``Outline.preparing``, the first of whose solvers says after its first answer that it diverged."""
     is_first = [True]
 
-    def built(*args):
-        solver = build(*args)
+    def prepared(outline, *args, **changes):
+        stage = preparing(outline, *args, **changes)
         if is_first:
             is_first.clear()
-            tell = solver.tell
+            tell = stage.solver.tell
             ending = Ending(Status.DIVERGED, "by order of the test")
-            object.__setattr__(solver, "tell", lambda state, reply: replace(tell(state, reply), ending=ending))
-        return solver
+            object.__setattr__(stage.solver, "tell", lambda state, reply: replace(tell(state, reply), ending=ending))
+        return stage
 
-    return built
+    return prepared
 
 
 def test_a_lead_suits_models_of_its_own_layout():
