@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame
 from benchmarks.cases import CASES, Case
 from benchmarks.rivals import estimator_of
 from benchmarks.session import local_session
-from sparkgd.engine.arrow_batches import bounded_batches
+from sparkgd.engine.classic.arrow_batches import bounded_batches
 from sparkgd.engine.ingest import HANDLE_SCHEMA
 from sparkgd.ml.columns import InputColumns, select_input
 

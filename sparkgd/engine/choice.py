@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparkgd.engine.base import Engine, Packing
+from sparkgd.engine.classic.known_size import is_small
 from sparkgd.engine.cluster import SHIPPED_BYTES, ClusterEngine
 from sparkgd.engine.driver import DriverEngine
-from sparkgd.engine.known_size import is_small
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

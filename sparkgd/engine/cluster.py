@@ -13,7 +13,7 @@ from pyspark import cloudpickle
 from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
 from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
 from sparkgd.engine.base import Engine, Packing
-from sparkgd.engine.description import job_description
+from sparkgd.engine.classic.description import job_description
 from sparkgd.engine.driver import DriverEngine, sample_of_packed
 from sparkgd.engine.ingest import ResidentPacked, ingest, read_handles
 from sparkgd.engine.limits import DriverLimits, collectable_bytes

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkgd.data.columns import RowBatch, read_batch
-from sparkgd.engine.description import job_description
-from sparkgd.engine.failed_jobs import no_task_outlives
+from sparkgd.engine.classic.description import job_description
+from sparkgd.engine.classic.failed_jobs import no_task_outlives
 from sparkgd.kernels import Block
 from sparkgd.kernels.groups import sums_by_group
 

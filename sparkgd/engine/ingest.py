@@ -35,9 +35,9 @@ from sparkgd.data.blockfile import (
 from sparkgd.data.columns import read_batch
 from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.writer import Reduce, local_directory, pack
-from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
-from sparkgd.engine.failed_jobs import no_task_outlives
+from sparkgd.engine.classic.arrow_batches import bounded_batches
+from sparkgd.engine.classic.failed_jobs import no_task_outlives
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.exceptions import DiskFullError

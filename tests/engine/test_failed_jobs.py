@@ -11,7 +11,7 @@ from pyspark import TaskContext
 
 from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.base import Packing
-from sparkgd.engine.failed_jobs import no_task_outlives
+from sparkgd.engine.classic.failed_jobs import no_task_outlives
 from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left, traces
 

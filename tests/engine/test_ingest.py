@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from sparkgd.engine import arrow_batches
 from sparkgd.engine import ingest as ingest_module
-from sparkgd.engine.arrow_batches import MAX_BATCH_BYTES, bounded_batches
 from sparkgd.engine.base import Packing
+from sparkgd.engine.classic import arrow_batches
+from sparkgd.engine.classic.arrow_batches import MAX_BATCH_BYTES, bounded_batches
 from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left
 

@@ -9,7 +9,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import functions as F
 
-from sparkgd.engine.known_size import is_small
+from sparkgd.engine.classic.known_size import is_small
 from sparkgd.ml.columns import InputColumns, select_input
 
 ROWS = 2000

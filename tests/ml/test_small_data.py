@@ -14,7 +14,7 @@ from scipy import sparse
 
 from sparkgd.classification import LogisticRegression
 from sparkgd.engine import choice
-from sparkgd.engine.known_size import is_small, mean_row_bytes
+from sparkgd.engine.classic.known_size import is_small, mean_row_bytes
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.regression import LinearRegression
 from tests.support.frames import frame, in_partitions, sparse_frame

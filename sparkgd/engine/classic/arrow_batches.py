@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sparkgd.engine.known_size import is_small, mean_row_bytes
+from sparkgd.engine.classic.known_size import is_small, mean_row_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sparkgd.engine.expression_size import NUMBER_BYTES, ExpressionSize
+from sparkgd.engine.classic.expression_size import NUMBER_BYTES, ExpressionSize
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
