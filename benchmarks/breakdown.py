@@ -23,7 +23,7 @@ from benchmarks.cases import CASES, Case
 from benchmarks.rivals import estimator_of
 from benchmarks.session import local_session
 from sparkgd.engine.classic.arrow_batches import bounded_batches
-from sparkgd.engine.ingest import HANDLE_SCHEMA
+from sparkgd.engine.classic.executors import PAIR_SCHEMA
 from sparkgd.ml.columns import InputColumns, select_input
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,7 +62,7 @@ def row_of(case: Case, frame: DataFrame, repeats: int) -> str:
         summary = estimator.fit(frame).summary
         whole = time.perf_counter() - began
         with bounded_batches(columns):
-            arrow = seconds(lambda: columns.mapInArrow(drop, HANDLE_SCHEMA).rdd.count())
+            arrow = seconds(lambda: columns.mapInArrow(drop, PAIR_SCHEMA).rdd.count())
         job = statistics.median(
             seconds(lambda: empty.mapPartitions(lambda rows: [len(list(rows))]).collect()) for _ in range(5)
         )

@@ -66,7 +66,7 @@ def measure(packed: ResidentPacked, cores: int, repeats: int) -> dict[str, list[
         actions: dict[str, Callable[[], object]] = {
             "round": lambda: engine.round([kernel]),
             # A worker that leaves rows unread is not used again; the next job would wait for a new one's imports.
-            "empty job": lambda: packed.handles.mapPartitions(lambda rows: [len(list(rows))]).collect(),
+            "empty job": lambda: packed.handles.cached.through(lambda pairs: iter([(0, len(list(pairs)))])).collect(),
             "products": lambda: list(pool.map(products, handles, [point[1:]] * len(handles))),
         }
         for run in range(repeats + 2):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparkgd.engine.base import Engine, Packing
-from sparkgd.engine.classic.known_size import is_small
 from sparkgd.engine.cluster import SHIPPED_BYTES, ClusterEngine
 from sparkgd.engine.driver import DriverEngine
+from sparkgd.engine.interface import executors_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,7 +27,7 @@ def packed_rows(df: DataFrame, packing: Packing, description: str) -> Engine:
     description : str
         Of Spark jobs.
     """
-    if packing.execution != "cluster" and is_small(df, SMALL_BYTES):
+    if packing.execution != "cluster" and executors_of(df.sparkSession).know_small(df, SMALL_BYTES):
         return DriverEngine.pack(df, packing, description)
     engine = ClusterEngine.pack(df, packing, description)
     return engine.gathered() if engine.num_bytes <= SHIPPED_BYTES[packing.execution] else engine

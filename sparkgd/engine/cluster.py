@@ -1,10 +1,12 @@
-"""Rounds as Spark jobs over the cached RDD of block handles."""
+"""Rounds as Spark jobs over the cached handles of blocks."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +15,11 @@ from pyspark import cloudpickle
 from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
 from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
 from sparkgd.engine.base import Engine, Packing
-from sparkgd.engine.classic.description import job_description
 from sparkgd.engine.driver import DriverEngine, sample_of_packed
-from sparkgd.engine.ingest import ResidentPacked, ingest, read_handles
-from sparkgd.engine.limits import DriverLimits, collectable_bytes
+from sparkgd.engine.executors import OnPairs, Pair, Pairs, Parcel
+from sparkgd.engine.handles import read_handles
+from sparkgd.engine.ingest import ResidentPacked, ingest
+from sparkgd.engine.interface import executors_of
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Cuts, Shares, slices_of
 from sparkgd.exceptions import InvalidDataError
@@ -25,14 +28,9 @@ from sparkgd.kernels.combine import combine, levels
 from sparkgd.kernels.running import kernel_error
 
 if TYPE_CHECKING:
-    from pyspark import RDD, Broadcast
     from pyspark.sql import DataFrame
 
 Array = npt.NDArray[np.float64]
-
-BROADCAST_BYTES = 1 << 20
-"""Kernels larger than this are broadcast once to each executor instead of shipped with every task."""
-
 
 SHIPPED_BYTES = {"auto": 64 << 20, "driver": 1 << 40, "cluster": -1}
 """Size up to which ingest returns blocks with their statistics, by execution."""
@@ -49,7 +47,7 @@ NAMED_LENGTH = 1.5
 class ClusterEngine(Engine):
     """Blocks on executors' disks, one Spark job a round.
 
-    ``mapPartitions`` runs the kernels on each share, a tree adds the partial sums.
+    One pass over the handles runs the kernels on each share, a tree adds the partial sums.
 
     Long sums are added by a reduce-scatter: each task adds up one range of columns of all partial sums, so that none,
     and not the driver either, ever receives more than about one sum. The order of additions is the tree's.
@@ -91,16 +89,16 @@ class ClusterEngine(Engine):
         for index in self._indices:
             self._first_rows[index] = rows
             rows += slices[index].rows
-        self._limits = DriverLimits.of(packed.handles.context)
+        self._limits = packed.executors.limits
         self._touched = _touched_shares([slices[index] for index in self._indices])
         self._fingerprint = sum(part.fingerprint for part in slices.values()) % 2**64
 
     @classmethod
     def pack(cls, df: DataFrame, packing: Packing, description: str) -> ClusterEngine:
         """Pack the rows in one job."""
-        context = df.sparkSession.sparkContext
-        with job_description(context, description):
-            packed = ingest(df, packing, SHIPPED_BYTES[packing.execution], collectable_bytes(context))
+        executors = executors_of(df.sparkSession)
+        with executors.described(description):
+            packed = ingest(df, packing, SHIPPED_BYTES[packing.execution], executors.limits.collectable)
         try:
             limit = SKEW_LIMIT[packing.balance]
             ranges = row_ranges_of(packed.handles_by_partition(), packed.tasks, limit)
@@ -140,23 +138,19 @@ class ClusterEngine(Engine):
         KernelError
             If a kernel fails.
         """
-        context = self.packed.handles.context
+        executors = self.packed.executors
         # cloudpickle ships what a notebook or script defines, such as a user's own loss, by value.
         work = Work(tuple(kernels), self._class_weights, self._first_rows)
         payload = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
         ranges = self._ranges(kernels)
-        broadcast = context.broadcast(payload) if len(payload) > BROADCAST_BYTES else None
         try:
-            with job_description(context, description):
-                total = self._total(payload if broadcast is None else broadcast, ranges)
+            with executors.parcel(payload) as parcel, executors.described(description):
+                total = self._total(parcel, ranges)
         except Exception as error:
             failed = kernel_error(error)
             if failed is None:
                 raise
             raise failed from error
-        finally:
-            if broadcast is not None:
-                broadcast.destroy()
         if total.fingerprint != self._fingerprint:
             raise InvalidDataError(
                 "the input changed while it was read again: a recomputed partition holds other rows. Its source is not "
@@ -185,32 +179,31 @@ class ClusterEngine(Engine):
         self._limits.check(answer)
         return max(min(len(self._indices), -(-answer // SCATTER_BYTES)), 2)
 
-    def _total(self, payload: bytes | Broadcast[bytes], ranges: int) -> Partial:
+    def _total(self, work: Parcel, ranges: int) -> Partial:
         """Sum over all shares, in the order of `combine`; of those whose blocks are missing from their source."""
         repaired: dict[int, Partial] = {}
         while True:
-            partials = self._handles.mapPartitionsWithIndex(_scanner(payload))
+            partials = self._handles.through(_scanner(work))
             if repaired:
-                partials = _replaced(partials, repaired)
+                partials = partials.through(_without(frozenset(repaired))).plus(sorted(repaired.items()))
             total = self._tree(partials) if ranges == 1 else self._reduce_scatter(partials, ranges)
             if not total.missing:
                 return total
-            found = dict(self._from_source(payload, set(total.missing)))
+            found = dict(self._from_source(work, set(total.missing)))
             nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
             repaired.update({number: found.get(number, nothing) for number in total.missing})
             self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
 
-    def _from_source(self, payload: bytes | Broadcast[bytes], missing: set[int]) -> list[tuple[int, Partial]]:
+    def _from_source(self, work: Parcel, missing: set[int]) -> list[Pair]:
         """Partials of the missing shares, whose partitions are packed for this one scan."""
         cuts: Cuts = {}
         for partition, shares in self._shares.cuts().items():
             if wanted := [share for share in shares if share[0] in missing]:
                 cuts[partition] = wanted
-        source = self.packed.source.mapPartitionsWithIndex(_source_scanner(payload, cuts))
-        return list(source.context.runJob(source, list, sorted(cuts)))
+        return self.packed.handles.source.only(sorted(cuts)).through(_source_scanner(work, cuts)).collect()
 
-    def _tree(self, partials: RDD[Any]) -> Partial:
-        """The levels of the tree as shuffles of ``(rank, partial)``; a group is sorted before it is added.
+    def _tree(self, partials: Pairs) -> Partial:
+        """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added.
 
         Where partials are few there are no levels: the driver adds them all, and no task need know its rank.
         """
@@ -219,30 +212,20 @@ class ClusterEngine(Engine):
         level = self._ranked(partials) if sizes else partials
         for size in sizes:
             count = -(-count // size)
-            level = level.map(_grouped(size)).partitionBy(count, int).mapPartitions(_adder(1))
-        return Partial.total([partial for _, partial in sorted(level.collect())])
+            level = level.through(_grouped(size)).exchanged(count).through(_adder(1))
+        return Partial.total([partial for _, partial in sorted(level.collect(), key=itemgetter(0))])
 
-    def _reduce_scatter(self, partials: RDD[Any], count: int) -> Partial:
-        """One shuffle of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
-        ranges = self._ranked(partials).flatMap(_cut(count)).partitionBy(count, int)
-        added = ranges.mapPartitions(_adder(self._depth)).collect()
-        return Partial.joined([partial for _, partial in sorted(added)])
+    def _reduce_scatter(self, partials: Pairs, count: int) -> Partial:
+        """One exchange of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
+        ranges = self._ranked(partials).through(_cut(count)).exchanged(count)
+        added = ranges.through(_adder(self._depth)).collect()
+        return Partial.joined([partial for _, partial in sorted(added, key=itemgetter(0))])
 
-    def _ranked(self, partials: RDD[Any]) -> RDD[Any]:
+    def _ranked(self, partials: Pairs) -> Pairs:
         """Pairs of rank and partial."""
         ranks = {index: rank for rank, index in enumerate(self._indices)}
         # A partition that ingest found empty has no rank; its rows show in the fingerprint.
-        return partials.map(lambda pair: (ranks.get(pair[0], len(ranks)), pair[1]))
-
-
-def _replaced(partials: RDD[Any], known: dict[int, Partial]) -> RDD[Any]:
-    """The partials, of which some are known."""
-    others = partials.filter(_is_other(frozenset(known)))
-    return others.union(partials.context.parallelize(sorted(known.items()), len(known)))
-
-
-def _is_other(known: frozenset[int]) -> Callable[[tuple[int, Partial]], bool]:
-    return lambda pair: pair[0] not in known
+        return partials.through(_renumbered(ranks))
 
 
 def _touched_shares(handles: Sequence[BlockHandle]) -> list[float]:
@@ -258,63 +241,72 @@ def _received(size: AnswerSize, shares: Sequence[float], depth: int) -> int:
     return NUMBER_BYTES * int(size.by_coef * columns + size.whole * len(shares) + size.dealt)
 
 
-Scanner = Callable[[int, Iterable[Any]], Iterator[tuple[int, Partial]]]
+def _scanner(parcel: Parcel) -> OnPairs:
+    """Function for the cached handles of shares. Runs on executors."""
 
-
-def _scanner(payload: bytes | Broadcast[bytes]) -> Scanner:
-    """Function for ``mapPartitionsWithIndex`` over the cached handles. Runs on executors."""
-
-    def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
-        work = _work(payload)
-        for handle, _ in read_handles(rows):
+    def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        work = _work(parcel)
+        for number, handle, _ in read_handles(pairs):
             try:
-                block = open_block(handle, work.first_rows.get(index, 0))
+                block = open_block(handle, work.first_rows.get(number, 0))
             except FileNotFoundError:
-                yield index, work.nothing(index)
+                yield number, work.nothing(number)
             else:
-                yield index, work.scan(block, handle.fingerprint)
+                yield number, work.scan(block, handle.fingerprint)
 
-    return scan_partition
+    return scan
 
 
-def _source_scanner(payload: bytes | Broadcast[bytes], cuts: Cuts) -> Scanner:
-    """The same over freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
+def _source_scanner(parcel: Parcel, cuts: Cuts) -> OnPairs:
+    """The same for freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
 
-    def scan_partition(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Partial]]:
-        work = _work(payload)
-        for handle, _ in read_handles(rows):
+    def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        work = _work(parcel)
+        for index, handle, _ in read_handles(pairs):
             try:
                 for number, part in slices_of(index, handle, cuts):
                     yield number, work.scan(block_of(part, work.first_rows[number]), part.fingerprint)
             finally:
                 remove_block(handle)
 
-    return scan_partition
+    return scan
 
 
-def _work(payload: bytes | Broadcast[bytes]) -> Work:
-    work: Work = pickle.loads(payload if isinstance(payload, bytes) else payload.value)
+def _work(parcel: Parcel) -> Work:
+    work: Work = pickle.loads(parcel.value)
     return work
 
 
-def _grouped(size: int) -> Callable[[tuple[int, Partial]], tuple[int, tuple[int, Partial]]]:
-    return lambda pair: (pair[0] // size, pair)
+def _without(known: frozenset[int]) -> OnPairs:
+    return lambda pairs: (pair for pair in pairs if pair[0] not in known)
 
 
-def _cut(count: int) -> Callable[[tuple[int, Partial]], Iterator[tuple[int, tuple[int, Partial]]]]:
-    """Function for ``flatMap`` over ranked partials: their ranges, by number. Runs on executors."""
-    return lambda pair: ((number, (pair[0], part)) for number, part in enumerate(pair[1].cut(count)))
+def _renumbered(ranks: dict[int, int]) -> OnPairs:
+    """Function for partials: with their ranks as numbers. Runs on executors."""
+    return lambda pairs: ((ranks.get(number, len(ranks)), partial) for number, partial in pairs)
 
 
-def _adder(depth: int) -> Callable[[Iterable[tuple[int, tuple[int, Partial]]]], Iterator[tuple[int, Partial]]]:
-    """Function for ``mapPartitions`` over ranked partials of one group, or one range. Runs on executors.
+def _grouped(size: int) -> OnPairs:
+    """Function for ranked partials: by the group of so many that each is in. Runs on executors."""
+    return lambda pairs: ((pair[0] // size, pair) for pair in pairs)
+
+
+def _cut(count: int) -> OnPairs:
+    """Function for ranked partials: their ranges, by number. Runs on executors."""
+    return lambda pairs: (
+        (number, (rank, part)) for rank, partial in pairs for number, part in enumerate(partial.cut(count))
+    )
+
+
+def _adder(depth: int) -> OnPairs:
+    """Function for ranked partials of groups, or of ranges: the sum of each. Runs on executors.
 
     They are added in the order of their ranks, as a tree of that depth adds them.
     """
 
-    def add(rows: Iterable[tuple[int, tuple[int, Partial]]]) -> Iterator[tuple[int, Partial]]:
-        members = sorted(rows, key=lambda row: row[1][0])
-        if members:
-            yield members[0][0], combine([partial for _, (_, partial) in members], depth)
+    def add(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        for number, members in groupby(pairs, itemgetter(0)):
+            ranked = sorted((member for _, member in members), key=itemgetter(0))
+            yield number, combine([partial for _, partial in ranked], depth)
 
     return add

@@ -17,13 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkgd.data.columns import RowBatch, read_batch
-from sparkgd.engine.classic.description import job_description
-from sparkgd.engine.classic.failed_jobs import no_task_outlives
+from sparkgd.engine.interface import executors_of
 from sparkgd.kernels import Block
 from sparkgd.kernels.groups import sums_by_group
 
 if TYPE_CHECKING:
-    from pyspark import SparkContext
     from pyspark.sql import DataFrame
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -87,7 +85,7 @@ def spread_of_groups(df: DataFrame, vectors: VectorsOfRows, description: str) ->
     from pyspark.sql import functions as F
     from pyspark.sql.types import BinaryType, LongType, StructField, StructType
 
-    context, size = df.sparkSession.sparkContext, vectors.size
+    executors, size = executors_of(df.sparkSession), vectors.size
     schema = StructType(
         [df.select(GROUP).schema[0], StructField("rows", LongType()), StructField("sums", BinaryType())]
     )
@@ -97,7 +95,7 @@ def spread_of_groups(df: DataFrame, vectors: VectorsOfRows, description: str) ->
     together = partial.repartition(_tasks(df, size), GROUP).select(
         (number == 1).alias("begins"), F.col(GROUP).isNotNull().alias("known"), "rows", "sums"
     )
-    with job_description(context, description), no_task_outlives(context):
+    with executors.described(description), executors.outlived_by_no_task():
         found = together.mapInArrow(_spreader(size), "spread binary, groups long, without long").collect()
     total = np.zeros((size, size))
     for row in found:
@@ -107,9 +105,10 @@ def spread_of_groups(df: DataFrame, vectors: VectorsOfRows, description: str) ->
 
 def _tasks(df: DataFrame, size: int) -> int:
     """Tasks that multiply sums; each sends the driver a matrix."""
-    context: SparkContext = df.sparkSession.sparkContext
     shuffled = int(df.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
-    return max(1, min(shuffled, 2 * context.defaultParallelism, DRIVER_BYTES // (8 * size * size + 1)))
+    return max(
+        1, min(shuffled, 2 * (executors_of(df.sparkSession).slots or shuffled), DRIVER_BYTES // (8 * size * size + 1))
+    )
 
 
 def _summer(vectors: VectorsOfRows) -> InArrow:

@@ -1,9 +1,9 @@
 """Ingest: one Spark job that packs a DataFrame into block files and returns all statistics.
 
-    DataFrame -> Arrow batches -> BlockWriter -> handle RDD (cached) -> statistics, small blocks themselves
+    DataFrame -> Arrow batches -> BlockWriter -> handles (cached) -> statistics, small blocks themselves
 
-What Spark caches is the RDD of handles; the blocks stay on the executors' local disks, next to the Python workers. In
-local mode these disks are the driver's own: it reads there what executors would send from elsewhere.
+What Spark caches are handles; the blocks stay on the executors' local disks, next to the Python workers. In local mode
+these disks are the driver's own: it reads there what executors would send from elsewhere.
 Lineage remains Spark's own: a lost executor's handles are recomputed, which writes its blocks again.
 """
 
@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark import StorageLevel, TaskContext
+from pyspark import TaskContext
 
 from sparkgd.data.blockfile import (
     BlockHandle,
@@ -36,8 +35,9 @@ from sparkgd.data.columns import read_batch
 from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.base import Packing
-from sparkgd.engine.classic.arrow_batches import bounded_batches
-from sparkgd.engine.classic.failed_jobs import no_task_outlives
+from sparkgd.engine.executors import Executors, Kept, OnPairs, Packer, Pair
+from sparkgd.engine.handles import read_handles
+from sparkgd.engine.interface import executors_of
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
 from sparkgd.exceptions import DiskFullError
@@ -47,41 +47,43 @@ from sparkgd.reductions.moments import MomentsWithin
 from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 
 if TYPE_CHECKING:
-    from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrame
-
-HANDLE_SCHEMA = "handle binary, failure string"
-"""A row of each partition that has rows: its pickled handle, or why there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class ResidentPacked(Packed):
-    """Blocks on the executors' disks, and the cached RDD of their handles.
+    """Blocks on the executors' disks, and the cached handles of them.
 
-    ``source`` is the same RDD, not cached: computing a partition of it packs that partition anew.
+    Attributes
+    ----------
+    name : str
+        Of the fit's directories.
+    executors : Executors
+    handles : Kept
+        By the number of the partition; to make them again packs the partition anew.
     """
 
     name: str
-    handles: RDD[Any]
-    source: RDD[Any]
+    executors: Executors
+    handles: Kept
 
     @property
     def tasks(self) -> int:
         """Tasks that rounds over these blocks can run at once: slots, or partitions while executors may still come."""
-        return _slots(self.handles.context) or max(len(self.partitions), 1)
+        return self.executors.slots or max(len(self.partitions), 1)
 
     def _found(self) -> dict[int, Block]:
         """The blocks by partition; one job fetches those that ingest did not ship."""
         found = super()._found()
         rest = [index for index in self.partitions if index not in found]
         if rest:
-            found.update(self.handles.context.runJob(self.handles.mapPartitionsWithIndex(_fetch), list, rest))
+            found.update(self.handles.cached.only(rest).through(_fetch).collect())
         return found
 
     def release(self) -> None:
         """Drop the cached handles and every block file; a second call finds nothing to do."""
-        if self.handles.is_cached:
-            _release(self.handles, self.name, [part.handle for part in self.partitions.values()])
+        if self.handles.is_there:
+            _release(self.executors, self.handles, self.name, [part.handle for part in self.partitions.values()])
 
 
 @one_thread()  # as the workers that pack other data have
@@ -123,91 +125,65 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
     ------
     DiskFullError
     """
-    spark = df.sparkSession
-    slots = _slots(spark.sparkContext)
+    executors = executors_of(df.sparkSession)
+    slots = executors.slots
     name = f"sparkgd-{uuid.uuid4().hex}"
     if slots is not None:
         df = df.coalesce(slots)
-    with bounded_batches(df):
-        by_moments = packing.moments_suffice and packing.execution == "auto" and slots is not None
-        packer = _packer(name, packing, MomentsWithin(ship_bytes // (slots or 1)) if by_moments else None)
-        source = df.mapInArrow(packer, HANDLE_SCHEMA).rdd
-    # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
-    handles = spark.sparkContext.union([source])
-    handles.persist(StorageLevel.MEMORY_AND_DISK)
+    by_moments = packing.moments_suffice and packing.execution == "auto" and slots is not None
+    reduce = MomentsWithin(ship_bytes // (slots or 1)) if by_moments else None
+    handles = executors.keep(df, _packer(name, packing, reduce))
     try:
-        count = max(handles.getNumPartitions(), 1)
-        here = _is_local(handles.context)
+        count, here = handles.count(), executors.share_disks
         inspector = _inspector(
             ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count * packing.wants_sample, to_files=here
         )
-        with no_task_outlives(handles.context):
-            found = _without_failures(handles.mapPartitionsWithIndex(inspector).collect())
+        with executors.outlived_by_no_task():
+            found = _without_failures(handles.cached.through(inspector).collect())
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
-        partitions = completed(dict(found), handles, source, read_handles)
+        partitions = completed(dict(found), handles, executors.limits)
     except BaseException:
-        _release(handles, name, None)
+        _release(executors, handles, name, None)
         raise
-    return ResidentPacked(partitions, name, handles, source)
+    return ResidentPacked(partitions, name, executors, handles)
 
 
-def _slots(context: SparkContext) -> int | None:
-    """Tasks that can run at once; None while executors may still come (dynamic allocation)."""
-    if context._conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-        return None
-    return max(context.defaultParallelism, 1)
+def _packer(name: str, packing: Packing, reduce: Reduce | None) -> Packer:
+    """Function that packs a partition: its handle and seconds, or why there is none. Runs on executors.
 
-
-def _is_local(context: SparkContext) -> bool:
-    """Whether the executor is this machine's, with the driver's disks."""
-    return bool(context._jsc.sc().isLocal())
-
-
-def _packer(
-    name: str, packing: Packing, reduce: Reduce | None
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Function for ``mapInArrow``: one row, the pickled handle, for a partition with rows. Runs on executors.
-
-    That a disk is full is a row too: another attempt would fill it again, and the driver need not understand texts.
+    That a disk is full is told too: another attempt would fill it again, and the driver need not understand texts.
     """
     dtype, access, by_label = packing.dtype, packing.access, packing.by_label
-    schema = pa.schema([("handle", pa.binary()), ("failure", pa.string())])
 
-    def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def pack_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[Pair]:
         began = time.perf_counter()
         context = TaskContext.get()
         partition = 0 if context is None else context.partitionId()
-        packed, failure = None, None
+        handle, failure = None, None
         try:
             handle = pack(map(read_batch, batches), local_directory(name, partition), dtype, access, by_label, reduce)
-            packed = None if handle is None else pickle.dumps((handle, time.perf_counter() - began))
         except DiskFullError as error:
             failure = str(error)
-        if packed is not None or failure is not None:
-            yield pa.RecordBatch.from_pydict({"handle": [packed], "failure": [failure]}, schema)
+        if handle is not None or failure is not None:
+            yield partition, (handle, time.perf_counter() - began, failure)
 
     return pack_partition
 
 
-Report = tuple[int, PackedPartition | None, str | None]
-"""Of a partition, by its number: what ingest tells, or why it failed."""
-
-
-def _inspector(
-    ship_bytes: int, most_bytes: int, sample_bytes: int, to_files: bool
-) -> Callable[[int, Iterable[Any]], Iterator[Report]]:
-    """Function for ``mapPartitionsWithIndex`` over handles: statistics of each block, and it or a sample of it.
+def _inspector(ship_bytes: int, most_bytes: int, sample_bytes: int, to_files: bool) -> OnPairs:
+    """Function for handles: statistics of each block, and it or a sample of it; or why there is none.
 
     With ``to_files`` these two are left for `_read_here`. Runs on executors.
     """
 
-    def inspect(index: int, rows: Iterable[Any]) -> Iterator[Report]:
-        try:
-            for handle, seconds in read_handles(rows):
-                yield index, without_details(described(handle, seconds), most_bytes), None
-        except DiskFullError as error:
-            yield index, None, str(error)
+    def inspect(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        for pair in pairs:
+            try:
+                for index, handle, seconds in read_handles([pair]):
+                    yield index, (without_details(described(handle, seconds), most_bytes), None)
+            except DiskFullError as error:
+                yield pair[0], (None, str(error))
 
     def described(handle: BlockHandle, seconds: float) -> PackedPartition:
         found = read_statistics(handle)
@@ -226,14 +202,13 @@ def _inspector(
     return inspect
 
 
-def _without_failures(reports: Iterable[Report]) -> list[tuple[int, PackedPartition]]:
+def _without_failures(reports: Sequence[Pair]) -> list[tuple[int, PackedPartition]]:
     """The partitions, if all of them could be packed."""
-    reports = list(reports)
-    failures = [failure for _, _, failure in reports if failure is not None]
+    failures = [failure for _, (_, failure) in reports if failure is not None]
     if failures:
         others = f" ({len(failures)} of {len(reports)} partitions failed so)" if len(reports) > 1 else ""
         raise DiskFullError(failures[0] + others)
-    return [(index, part) for index, part, _ in reports if part is not None]
+    return [(index, part) for index, (part, _) in reports if part is not None]
 
 
 def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
@@ -243,48 +218,46 @@ def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
     return replace(part, shipped_sample=read_sample(part.handle))
 
 
-def _fetch(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Block]]:
-    """For ``mapPartitionsWithIndex`` over handles: the blocks' rows. Runs on executors."""
-    for handle, _ in read_handles(rows):
+def _fetch(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """For handles: the blocks' rows. Runs on executors."""
+    for index, handle, _ in read_handles(pairs):
         yield index, map_block(handle)
 
 
-def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:
-    """Handles, with their packing seconds, of the rows of a partition of handles. Runs on executors.
-
-    Raises
-    ------
-    DiskFullError
-        If there was no room to pack the partition.
-    """
-    for packed, failure in rows:
-        if failure is not None:
-            raise DiskFullError(failure)
-        yield pickle.loads(packed)
-
-
-def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> None:
+def _release(executors: Executors, handles: Kept, name: str, known: list[BlockHandle] | None) -> None:
     """Remove block files, then uncache; ``known=None`` after a failure, when nobody knows which files there are.
 
-    In local mode the directories are those of ingest, which this process can see; they are removed at once. On a
-    cluster a job goes to the executors that hold handles: after a loss those may be others than at ingest.
+    Where this process can see the executors' disks, the directories are removed at once. On a cluster a job goes to the
+    executors that hold handles: after a loss those may be others than at ingest.
     """
     for handle in known or []:
         shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
-    context = handles.context
-    if known is None or not _is_local(context):
+    if known is None or not executors.share_disks:
+        remove = _remover(name)
         with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
-            rdd = context.parallelize(range(2 * context.defaultParallelism), 2 * context.defaultParallelism)
-            (handles if known is not None else rdd).foreachPartition(_remover(name))
-    handles.unpersist()
+            if known is None:
+                executors.everywhere(remove)
+            else:
+                handles.cached.through(_call(remove)).collect()
+    handles.let_go()
 
 
-def _remover(name: str) -> Callable[[Iterable[Any]], None]:
-    """Function for ``foreachPartition`` that removes a fit's directories. Runs on executors."""
+def _call(function: Callable[[], None]) -> OnPairs:
+    """Function for pairs that calls another once they are there. Runs on executors."""
 
-    def remove(rows: Iterable[Any]) -> None:
-        for _ in rows:
+    def call(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        for _ in pairs:
             pass
+        function()
+        return iter(())
+
+    return call
+
+
+def _remover(name: str) -> Callable[[], None]:
+    """Function that removes a fit's directories. Runs on executors."""
+
+    def remove() -> None:
         for root in (os.environ.get("SPARK_LOCAL_DIRS") or "").split(","):
             if root:
                 shutil.rmtree(os.path.join(root, name), ignore_errors=True)

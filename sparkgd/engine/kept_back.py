@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.data.blockfile import BlockHandle, block_of, read_statistics, remove_block, statistics_bytes
 from sparkgd.data.statistics import Group, Statistics
-from sparkgd.engine.limits import check_statistics
+from sparkgd.engine.executors import Kept, Pair
+from sparkgd.engine.handles import read_handles
+from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidDataError
-
-if TYPE_CHECKING:
-    from pyspark import RDD
-
-Handles = Callable[[Iterable[Any]], Iterator[tuple[BlockHandle, float]]]
-"""Reads the rows of a partition of handles."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,10 @@ def without_details(part: PackedPartition, most_bytes: int) -> PackedPartition:
     return replace(part, statistics={}, columns=None, kept_back=size) if size > most_bytes else part
 
 
-def completed(
-    parts: dict[int, PackedPartition], handles: RDD[Any], source: RDD[Any], read: Handles
-) -> dict[int, PackedPartition]:
+def completed(parts: dict[int, PackedPartition], handles: Kept, limits: DriverLimits) -> dict[int, PackedPartition]:
     """The partitions with what they kept back, if all of it can be received by one more job.
 
-    What is not on the machine that Spark chose is packed once more for it from ``source``.
+    What is not on the machine that Spark chose is packed once more for it.
 
     Raises
     ------
@@ -63,11 +56,11 @@ def completed(
     lacking = sorted(index for index, part in parts.items() if part.kept_back)
     if not lacking:
         return parts
-    check_statistics((parts[index] for index in lacking), handles.context)
+    limits.check_statistics(sum(parts[index].kept_back for index in lacking))
     found: dict[int, Details] = {}
-    for rdd, reader in ((handles, _reader(read)), (source, _source_reader(read))):
+    for pairs, reader in ((handles.cached, _read_details), (handles.source, _read_source)):
         if rest := [index for index in lacking if index not in found]:
-            found.update(rdd.context.runJob(rdd.mapPartitionsWithIndex(reader), list, rest))
+            found.update(pairs.only(rest).through(reader).collect())
     return parts | {index: _with_details(parts[index], found.get(index)) for index in lacking}
 
 
@@ -81,34 +74,23 @@ def _with_details(part: PackedPartition, details: Details | None) -> PackedParti
     return replace(part, statistics=details.statistics, columns=details.columns, kept_back=0)
 
 
-Reader = Callable[[int, Iterable[Any]], Iterator[tuple[int, Details]]]
+def _read_details(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """For handles: nothing where a block is on no disk of this machine. Runs on executors."""
+    for index, handle, _ in read_handles(pairs):
+        try:
+            found = _details(handle)
+        except FileNotFoundError:
+            continue
+        yield index, found
 
 
-def _reader(read: Handles) -> Reader:
-    """Function for ``mapPartitionsWithIndex`` over handles; nothing where a block is on no disk of this machine."""
-
-    def read_details(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Details]]:
-        for handle, _ in read(rows):
-            try:
-                found = _details(handle)
-            except FileNotFoundError:
-                continue
-            yield index, found
-
-    return read_details
-
-
-def _source_reader(read: Handles) -> Reader:
-    """The same over freshly packed partitions, whose blocks serve for this alone."""
-
-    def read_details(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, Details]]:
-        for handle, _ in read(rows):
-            try:
-                yield index, _details(handle)
-            finally:
-                remove_block(handle)
-
-    return read_details
+def _read_source(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The same for freshly packed partitions, whose blocks serve for this alone. Runs on executors."""
+    for index, handle, _ in read_handles(pairs):
+        try:
+            yield index, _details(handle)
+        finally:
+            remove_block(handle)
 
 
 def _details(handle: BlockHandle) -> Details:

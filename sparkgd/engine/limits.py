@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidParamError
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
 
 MAX_RESULT = "spark.driver.maxResultSize"
 
@@ -29,23 +23,6 @@ def parse_bytes(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def max_result_size(context: SparkContext) -> int:
-    """Bytes that Spark lets the driver collect; 0 for no limit."""
-    # getConf() would copy the whole configuration, key by key, which takes longer than to ask for one.
-    return parse_bytes(context._conf.get(MAX_RESULT, "1g"))
-
-
-def driver_heap(context: SparkContext) -> int:
-    """Bytes that the driver's JVM may use."""
-    return int(context._jvm.java.lang.Runtime.getRuntime().maxMemory())  # type: ignore[union-attr]
-
-
-def collectable_bytes(context: SparkContext) -> int:
-    """Bytes of results that the driver can receive from one job."""
-    by_heap = driver_heap(context) // HEAP_COPIES
-    return min(max_result_size(context) or by_heap, by_heap)
-
-
 def check_driver_heap(heap: int, received: int, what: str) -> None:
     """Refuse to collect results that the driver's JVM could not hold, of which it keeps several copies on their way.
 
@@ -59,26 +36,6 @@ def check_driver_heap(heap: int, received: int, what: str) -> None:
             f"{what} would send {received >> 20} MB to the driver, whose JVM needs about {HEAP_COPIES} times as much "
             f"and has {heap >> 20} MB: start Spark with --driver-memory {(needed >> 30) + 1}g (spark.driver.memory)"
         )
-
-
-def check_statistics(parts: Iterable[PackedPartition], context: SparkContext) -> None:
-    """Refuse data whose statistics ingest kept back because the driver could not receive them.
-
-    Raises
-    ------
-    InvalidParamError
-    """
-    kept_back = sum(part.kept_back for part in parts)
-    if kept_back:
-        limit = max_result_size(context)
-        if 0 < limit < kept_back:
-            raise InvalidParamError(
-                f"ingest would return {kept_back >> 20} MB of statistics of columns to the driver, more than "
-                f"{MAX_RESULT} allows ({limit >> 20} MB): start Spark with --conf {MAX_RESULT}="
-                f"{(kept_back >> 20) * 5 // 4}m and spark.driver.memory={(HEAP_COPIES * kept_back >> 30) + 1}g, or use "
-                "fewer partitions"
-            )
-        check_driver_heap(driver_heap(context), kept_back, "ingest")
 
 
 def check_result_size(limit: int, received: int) -> None:
@@ -112,10 +69,11 @@ class DriverLimits:
     max_result_size: int
     heap: int
 
-    @classmethod
-    def of(cls, context: SparkContext) -> DriverLimits:
-        """Those of a session; they do not change."""
-        return cls(max_result_size(context), driver_heap(context))
+    @property
+    def collectable(self) -> int:
+        """Bytes of results that the driver can receive from one job."""
+        by_heap = self.heap // HEAP_COPIES
+        return min(self.max_result_size or by_heap, by_heap)
 
     def allow(self, received: int) -> bool:
         """Whether the driver can receive so many bytes."""
@@ -130,3 +88,20 @@ class DriverLimits:
         """
         check_result_size(self.max_result_size, received)
         check_driver_heap(self.heap, received, "a round")
+
+    def check_statistics(self, kept_back: int) -> None:
+        """Refuse data whose statistics ingest kept back, so many bytes, because the driver could not receive them.
+
+        Raises
+        ------
+        InvalidParamError
+        """
+        limit = self.max_result_size
+        if 0 < limit < kept_back:
+            raise InvalidParamError(
+                f"ingest would return {kept_back >> 20} MB of statistics of columns to the driver, more than "
+                f"{MAX_RESULT} allows ({limit >> 20} MB): start Spark with --conf {MAX_RESULT}="
+                f"{(kept_back >> 20) * 5 // 4}m and spark.driver.memory={(HEAP_COPIES * kept_back >> 30) + 1}g, or use "
+                "fewer partitions"
+            )
+        check_driver_heap(self.heap, kept_back, "ingest")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from sparkgd.data.balance import RowRange
 from sparkgd.data.blockfile import BlockHandle
-from sparkgd.engine.ingest import ResidentPacked, read_handles
-
-if TYPE_CHECKING:
-    from pyspark import RDD
+from sparkgd.engine.executors import OnPairs, Pair, Pairs
+from sparkgd.engine.handles import read_handles
+from sparkgd.engine.ingest import ResidentPacked
 
 Cuts = dict[int, list[tuple[int, RowRange]]]
 """The shares of each partition, by their numbers."""
@@ -49,16 +46,14 @@ class Shares:
         """What ingest reported of each share."""
         return {number: _slice(self.packed.partitions[r.partition].handle, r) for number, r in self.ranges.items()}
 
-    def handles(self) -> RDD[Any]:
-        """The cached handles, or those of the slices.
+    def handles(self) -> Pairs:
+        """The cached handles, or those of the slices, by the numbers of shares.
 
-        Slices are dealt by a shuffle of handles, which Spark runs once. It lets every executor of a machine scan them,
-        and a partition that was lost is packed again before the slices of the new block are dealt.
+        Slices are dealt by one exchange of handles. It lets every executor of a machine scan them, and a partition that
+        was lost is packed again before the slices of the new block are dealt.
         """
-        if self.are_partitions:
-            return self.packed.handles
-        dealt = self.packed.handles.mapPartitionsWithIndex(_dealer(self.cuts()))
-        return dealt.partitionBy(len(self.ranges), int).values()
+        kept = self.packed.handles
+        return kept.cached if self.are_partitions else kept.dealt(_dealer(self.cuts()), len(self.ranges))
 
     def cuts(self) -> Cuts:
         """The shares of each partition."""
@@ -78,12 +73,12 @@ def _slice(handle: BlockHandle, rows: RowRange) -> BlockHandle:
     return handle.slice(rows.start, rows.stop)
 
 
-def _dealer(cuts: Cuts) -> Callable[[int, Iterable[Any]], Iterator[tuple[int, tuple[bytes, None]]]]:
-    """Function for ``mapPartitionsWithIndex`` over handles: those of slices, by share. Runs on executors."""
+def _dealer(cuts: Cuts) -> OnPairs:
+    """Function for handles of partitions: those of slices, by share. Runs on executors."""
 
-    def deal(index: int, rows: Iterable[Any]) -> Iterator[tuple[int, tuple[bytes, None]]]:
-        for handle, seconds in read_handles(rows):
+    def deal(pairs: Iterable[Pair]) -> Iterator[Pair]:
+        for index, handle, seconds in read_handles(pairs):
             for number, part in slices_of(index, handle, cuts):
-                yield number, (pickle.dumps((part, seconds)), None)
+                yield number, (part, seconds, None)
 
     return deal

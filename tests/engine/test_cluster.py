@@ -14,8 +14,9 @@ from sparkgd.data.balance import RowRange, row_ranges_of
 from sparkgd.data.blockfile import map_block
 from sparkgd.data.statistics import merge
 from sparkgd.engine import cluster as cluster_module
-from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.base import Packing
+from sparkgd.engine.classic import executors as classic_executors
+from sparkgd.engine.classic.executors import ClassicExecutors
 from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.ingest import ResidentPacked, ingest
@@ -73,7 +74,7 @@ def source(spark, change=None, count=None):
 @pytest.fixture(autouse=True)
 def no_coalescing(monkeypatch):
     """Keep the 13 partitions, which are more than the session has slots."""
-    monkeypatch.setattr(ingest_module, "_slots", lambda context: None)
+    monkeypatch.setattr(ClassicExecutors, "slots", None)
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def test_long_sums_are_added_by_ranges_of_columns_with_the_same_bits(spark, monk
         answer = cluster_module.NUMBER_BYTES * (size.by_coef + size.whole + size.dealt)
         # Without a tree the driver would receive every sum; it has room for one.
         limits = DriverLimits(answer if depth == 1 else 0, 1 << 40)
-        monkeypatch.setattr(DriverLimits, "of", lambda context: limits)
+        monkeypatch.setattr(ClassicExecutors, "limits", limits)
         engine = ClusterEngine(data, depth)
         assert engine._ranges(KERNELS) > 2
         assert_same_bits(engine.round(KERNELS), DriverEngine(data.blocks(), depth).round(KERNELS))
@@ -117,7 +118,7 @@ def test_long_sums_are_added_by_ranges_of_columns_with_the_same_bits(spark, monk
 def test_sums_longer_than_the_driver_can_receive_are_refused(spark, monkeypatch):
     with packed(spark) as data:
         too_little = DriverLimits(100, 1 << 40)
-        monkeypatch.setattr(DriverLimits, "of", lambda context: too_little)
+        monkeypatch.setattr(ClassicExecutors, "limits", too_little)
         with pytest.raises(InvalidParamError, match="maxResultSize"):
             ClusterEngine(data, 1).round(KERNELS)
 
@@ -139,7 +140,7 @@ def test_condensed_rows_lead_to_the_same_bits_as_in_the_driver(spark, monkeypatc
 
 
 def test_large_kernels_are_broadcast_and_the_broadcast_removed(spark, monkeypatch):
-    monkeypatch.setattr(cluster_module, "BROADCAST_BYTES", 10)
+    monkeypatch.setattr(classic_executors, "BROADCAST_BYTES", 10)
     with packed(spark) as data:
         assert_same_bits(ClusterEngine(data).round(KERNELS), DriverEngine(data.blocks()).round(KERNELS))
 
@@ -206,8 +207,8 @@ def test_lost_handles_change_no_bit(spark, depth):
 
 def lose_handles(data: ResidentPacked) -> None:
     """What losing every executor does: the handles are computed again."""
-    data.handles.unpersist(blocking=True)
-    data.handles.persist()
+    data.handles.rows.unpersist(blocking=True)
+    data.handles.rows.persist()
 
 
 @pytest.mark.parametrize("depth", [1, 2])

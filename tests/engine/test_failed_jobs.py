@@ -45,11 +45,11 @@ def test_a_slow_task_packs_nothing_after_another_failed(spark, monkeypatch, tmp_
 
         return pack_partition
 
-    def release(handles, name, known):
+    def release(executors, handles, name, known):
         """At once, where the real one is a job that the slow task may outrun."""
         for path in traces(spark)["block directories"]:
             shutil.rmtree(path)
-        handles.unpersist()
+        handles.let_go()
         open(cleaned, "w").close()
 
     monkeypatch.setattr(ingest_module, "_packer", packer)

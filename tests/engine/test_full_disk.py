@@ -8,7 +8,8 @@ import pytest
 from sparkgd.classification import LogisticRegression
 from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.base import Packing
-from sparkgd.engine.ingest import ingest, ingest_small, read_handles
+from sparkgd.engine.handles import read_handles
+from sparkgd.engine.ingest import ingest, ingest_small
 from sparkgd.exceptions import DiskFullError
 from tests.support.full_disk import full_disk, on_full_disks
 from tests.support.leftovers import nothing_left
@@ -42,7 +43,7 @@ def test_rows_that_the_driver_packs_find_a_full_disk_too(spark):
 
 def test_a_round_over_a_partition_that_found_no_room_says_so():
     with pytest.raises(DiskFullError, match="no room"):
-        list(read_handles([(None, "there was no room")]))
+        list(read_handles([(0, (None, 0.0, "there was no room"))]))
 
 
 def test_the_next_fit_is_as_if_nothing_had_been(spark, monkeypatch):

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from sparkgd.engine import ingest as ingest_module
 from sparkgd.engine.base import Packing
 from sparkgd.engine.classic import arrow_batches
 from sparkgd.engine.classic.arrow_batches import MAX_BATCH_BYTES, bounded_batches
+from sparkgd.engine.classic.executors import ClassicExecutors
 from sparkgd.engine.ingest import ingest
 from tests.support.leftovers import nothing_left
 
@@ -126,7 +126,7 @@ def test_what_local_mode_reads_from_files_is_what_other_executors_send(spark, mo
     for here in (True, False):
         with nothing_left(spark):
             with monkeypatch.context() as patched:
-                patched.setattr(ingest_module, "_is_local", lambda context, here=here: here)
+                patched.setattr(ClassicExecutors, "share_disks", here)
                 packed = ingest(df, Packing(), ship_bytes)
             packed.release()
         found.append(packed)

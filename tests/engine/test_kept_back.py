@@ -15,11 +15,12 @@ from pyspark.ml.linalg import Vectors
 from sparkgd.classification import LogisticRegression
 from sparkgd.data.columns import read_batch
 from sparkgd.data.writer import WIDE, pack
-from sparkgd.engine import cluster, kept_back, limits
-from sparkgd.engine import ingest as ingest_module
+from sparkgd.engine import kept_back
 from sparkgd.engine.base import Packing
-from sparkgd.engine.ingest import ingest, read_handles
+from sparkgd.engine.classic.executors import ClassicExecutors
+from sparkgd.engine.ingest import ingest
 from sparkgd.engine.kept_back import completed, without_details
+from sparkgd.engine.limits import DriverLimits
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.exceptions import InvalidDataError, InvalidParamError
 from tests.support.blocks import assert_close_statistics
@@ -34,7 +35,7 @@ ONE_KEEPS_BACK = PARTITIONS * 8000
 @pytest.fixture(autouse=True)
 def no_coalescing(monkeypatch):
     """Keep the partitions, which are more than the session has slots."""
-    monkeypatch.setattr(ingest_module, "_slots", lambda context: None)
+    monkeypatch.setattr(ClassicExecutors, "slots", None)
 
 
 def source(spark, change=None, width=WIDE):
@@ -71,7 +72,7 @@ def same_statistics(found, expected):
 @pytest.fixture
 def room(monkeypatch):
     """The driver can receive all that is kept back, whatever the shares."""
-    monkeypatch.setattr(limits, "driver_heap", lambda context: 1 << 40)
+    monkeypatch.setattr(ClassicExecutors, "limits", DriverLimits(1 << 30, 1 << 40))
 
 
 @pytest.mark.parametrize("most_bytes", [0, ONE_KEEPS_BACK], ids=["all", "one"])
@@ -112,14 +113,14 @@ def test_a_fit_is_that_of_statistics_that_came_at_once(spark, room, monkeypatch)
     rows = source(spark).rdd.map(lambda row: (Vectors.sparse(WIDE, row.indices[:-1], row.features), row.label))
     df = spark.createDataFrame(rows, ["features", "label"])
     expected = estimator.fit(df)
-    monkeypatch.setattr(cluster, "collectable_bytes", lambda context: ONE_KEEPS_BACK)
+    monkeypatch.setattr(DriverLimits, "collectable", ONE_KEEPS_BACK)
     with nothing_left(spark):
         found = estimator.fit(df)
     np.testing.assert_array_equal(found.coefficients.toArray(), expected.coefficients.toArray())
 
 
 def test_statistics_that_do_not_fit_together_are_refused(spark, monkeypatch):
-    monkeypatch.setattr(limits, "driver_heap", lambda context: 100_000)
+    monkeypatch.setattr(ClassicExecutors, "limits", DriverLimits(1 << 30, 100_000))
     with nothing_left(spark), pytest.raises(InvalidParamError, match=r"ingest would send .*spark\.driver\.memory"):
         ingest(source(spark), Packing(), 0, most_bytes=ONE_KEEPS_BACK)
 
@@ -140,9 +141,9 @@ def test_what_is_not_on_this_machine_is_packed_again(spark, room, tmp_path, chan
             if changes:
                 open(marker, "w").close()
                 with pytest.raises(InvalidDataError, match="the input changed while it was read again"):
-                    completed(lacking, data.handles, data.source, read_handles)
+                    completed(lacking, data.handles, data.executors.limits)
             else:
-                found = completed(lacking, data.handles, data.source, read_handles)
+                found = completed(lacking, data.handles, data.executors.limits)
                 same_statistics(replace(data, partitions=found).statistics(), data.statistics())
         finally:
             data.release()

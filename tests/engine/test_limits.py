@@ -5,18 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sparkgd.classification import LogisticRegression
-from sparkgd.engine import cluster as cluster_module
-from sparkgd.engine import limits
-from sparkgd.engine.limits import DriverLimits, check_driver_heap, check_result_size, max_result_size, parse_bytes
+from sparkgd.engine.classic.executors import ClassicExecutors
+from sparkgd.engine.cluster import ClusterEngine
+from sparkgd.engine.limits import DriverLimits, check_driver_heap, check_result_size, parse_bytes
 from sparkgd.exceptions import InvalidParamError
 from tests.support.leftovers import nothing_left
-
-
-class Context:
-    """Stands for a SparkContext of given settings."""
-
-    def __init__(self, **settings: str) -> None:
-        self._conf = {name.replace("_", "."): value for name, value in settings.items()}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +55,14 @@ def test_what_is_allowed_is_what_is_not_refused(limits, received, allowed):
 
 def test_a_round_that_does_not_fit_names_the_setting_to_change():
     with pytest.raises(InvalidParamError, match=r"1600 MB .*maxResultSize=2000m "):
-        check_result_size(max_result_size(Context()), 1600 << 20)
+        check_result_size(1 << 30, 1600 << 20)
+
+
+def test_the_limits_of_a_session(spark):
+    found = ClassicExecutors(spark).limits
+    assert found.max_result_size == 1 << 30, "Spark's default"
+    assert found.heap >= 1 << 28
+    assert found.collectable == found.heap // 6 < 1 << 30
 
 
 def test_results_that_the_heap_cannot_hold_name_the_driver_memory():
@@ -78,14 +78,19 @@ def test_fits_that_the_driver_could_not_receive_are_refused(spark, monkeypatch):
     )
     estimator = LogisticRegression(execution="cluster", regParam=0.1)
     with nothing_left(spark):
-        monkeypatch.setattr(limits, "driver_heap", lambda context: 300)
+        monkeypatch.setattr(ClassicExecutors, "limits", DriverLimits(0, 300))
         with pytest.raises(InvalidParamError, match=r"ingest would send .*spark\.driver\.memory"):
             estimator.fit(frame)
-        monkeypatch.setattr(limits, "max_result_size", lambda context: 40)
+        monkeypatch.setattr(ClassicExecutors, "limits", DriverLimits(40, 300))
         with pytest.raises(InvalidParamError, match=r"statistics of columns .*maxResultSize"):
             estimator.fit(frame)
         monkeypatch.undo()
-        too_little = limits.DriverLimits(0, 300)
-        monkeypatch.setattr(cluster_module.DriverLimits, "of", lambda context: too_little)
+        begin = ClusterEngine.__init__
+
+        def in_little_room(engine, *args):
+            begin(engine, *args)
+            engine._limits = DriverLimits(0, 300)
+
+        monkeypatch.setattr(ClusterEngine, "__init__", in_little_room)
         with pytest.raises(InvalidParamError, match=r"a round would send .*spark\.driver\.memory"):
             estimator.fit(frame)

@@ -1,0 +1,17 @@
+"""Which of its two interfaces a Spark session has: classic Spark with a JVM in reach, or Spark Connect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkgd.engine.executors import Executors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def executors_of(spark: SparkSession) -> Executors:
+    """The executors of a session."""
+    from sparkgd.engine.classic.executors import ClassicExecutors
+
+    return ClassicExecutors(spark)
