@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.ml.classification import LogisticRegressionModel as MLlibModel
 from pyspark.ml.linalg import Vector
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRawPredictionCol
@@ -37,7 +36,7 @@ from sparkgd.ml.params.signatures import (
     TrainingAccessors,
     TrainingSettings,
 )
-from sparkgd.ml.scoring import configured, java_model
+from sparkgd.ml.scoring import configured, logistic_model
 from sparkgd.ml.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -75,11 +74,8 @@ class GradientDescentClassifierModel(_ClassifierParams, ClassifierModel):
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
         if not self._is_multinomial:
             return super()._score(df, vector)
-        java = java_model(
-            "classification.LogisticRegressionModel",
-            self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, True,
-        )  # fmt: skip
-        mllib = MLlibModel(java).setProbabilityCol("")
+        mllib = logistic_model(self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, True)
+        mllib.setProbabilityCol("")
         scored: DataFrame = configured(mllib, self, vector, ("rawPredictionCol", "predictionCol")).transform(df)
         return scored
 

@@ -33,7 +33,7 @@ from sparkgd.ml.params.signatures import (
     TrainingAccessors,
     TrainingSettings,
 )
-from sparkgd.ml.scoring import java_model
+from sparkgd.ml.scoring import mllib_model
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -65,8 +65,8 @@ class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
         """Class of one row, without its offset."""
         return float(self._margin(value) > self.getOrDefault("threshold"))
 
-    def _mllib_model(self) -> MLlibModel:
-        return MLlibModel(java_model("classification.LinearSVCModel", self.uid, self.coefficients, self.intercept))
+    def _mllib_model(self) -> MLlibModel | None:
+        return mllib_model(MLlibModel, self.uid, self.coefficients, self.intercept)
 
     def _outputs(self, margin: Column) -> dict[str, Column]:
         return {

@@ -44,7 +44,7 @@ from sparkgd.ml.params.signatures import (
     TrainingAccessors,
     TrainingSettings,
 )
-from sparkgd.ml.scoring import java_model
+from sparkgd.ml.scoring import logistic_model
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
 
@@ -99,12 +99,8 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
         return self._largest(probability) if self._is_multinomial else float(probability[1] > self.getThreshold())
 
     def _mllib_model(self) -> MLlibModel:
-        return MLlibModel(
-            java_model(
-                "classification.LogisticRegressionModel",
-                self.uid, self.coefficientMatrix, self.interceptVector, self.numClasses, self._is_multinomial,
-            )
-        )  # fmt: skip
+        matrix, vector = self.coefficientMatrix, self.interceptVector
+        return logistic_model(self.uid, matrix, vector, self.numClasses, self._is_multinomial)
 
     def _outputs(self, margin: Column) -> dict[str, Column]:
         probability = 1.0 / (1.0 + F.exp(-margin))

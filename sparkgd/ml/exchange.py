@@ -44,8 +44,8 @@ class MLlibTwin(LinearModel):
     _mllib_solvers: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def _mllib_model(self) -> JavaModel:
-        """The ``pyspark.ml`` model of the same coefficients and uid, without params."""
+    def _mllib_model(self) -> JavaModel | None:
+        """The ``pyspark.ml`` model of the same coefficients and uid, without params; None where Spark makes none."""
 
     @property
     def coefficientTable(self) -> pd.DataFrame:
@@ -64,7 +64,8 @@ class MLlibTwin(LinearModel):
         Raises
         ------
         IncompatibleError
-            If the model reads several columns of features, or an offset that MLlib's model does not add.
+            If the model reads several columns of features, or an offset that MLlib's model does not add; or if Spark
+            is reached by Spark Connect, which makes no other models of coefficients than logistic regressions.
         """
         if value_or_none(self, "featuresCols"):
             raise IncompatibleError(
@@ -149,6 +150,11 @@ class MLlibTwin(LinearModel):
 def mllib_model_of(model: MLlibTwin) -> JavaModel:
     """The genuine model with every param that is set here and known there; an offset is left out where it is not."""
     twin = model._mllib_model()
+    if twin is None:
+        raise IncompatibleError(
+            f"Spark Connect makes no {type(model).__name__} of pyspark.ml; transform works, and what the model of "
+            "pyspark.ml is wanted for, where there is a JVM"
+        )
     for param in model.params:
         is_known = param.name != "solver" or model.getOrDefault(param) in model._mllib_solvers
         if twin.hasParam(param.name) and model.isSet(param) and is_known:

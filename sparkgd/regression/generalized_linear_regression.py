@@ -13,21 +13,30 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasRegParam
 from pyspark.ml.regression import GeneralizedLinearRegressionModel as MLlibModel
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPrediction
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
+from sparkgd.ml.columns import temporary_name
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import label_unit
 from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
-from sparkgd.ml.params.shared import TrainingParams, param, with_accessors, with_model_accessors
+from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
 from sparkgd.ml.params.signatures import Getter, Setter, TrainingAccessors, TrainingSettings
-from sparkgd.ml.scoring import configured, java_model
+from sparkgd.ml.scoring import configured, java_object, mllib_model
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
-from sparkgd.regression.glm_family import NAMED_LINKS, FamilyAndLink, family_and_link, link_name, mean_in_sql
+from sparkgd.regression.glm_family import (
+    NAMED_LINKS,
+    FamilyAndLink,
+    family_and_link,
+    link_name,
+    mean_column,
+    mean_in_sql,
+)
 from sparkgd.regression.summaries import (
     GeneralizedLinearRegressionSummary,
     GeneralizedLinearRegressionTrainingSummary,
@@ -107,7 +116,17 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
         return float(family_and_link(self).link.inverse(np.array([self._margin(value)]))[0])
 
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
-        scored: DataFrame = configured(self._mllib_model(), self, vector, SCORING_PARAMS).transform(df)
+        mllib = self._mllib_model()
+        if mllib is None:
+            margin = temporary_name("margin")
+            mean = mean_column(family_and_link(self).link, margin)
+            outputs = {
+                value_or_none(self, "linkPredictionCol"): F.col(margin),
+                self.getOrDefault("predictionCol"): mean,
+            }
+            named = {name: column for name, column in outputs.items() if name}
+            return self._with_margin(df, vector, margin).withColumns(named).drop(margin)
+        scored: DataFrame = configured(mllib, self, vector, SCORING_PARAMS).transform(df)
         return scored
 
     def evaluate(self, dataset: DataFrame) -> GeneralizedLinearRegressionSummary:
@@ -121,11 +140,13 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": mean_in_sql(family_and_link(self).link, margins[0]), "margin": margins[0]}
 
-    def _mllib_model(self) -> MLlibModel:
-        java = java_model("regression.GeneralizedLinearRegressionModel", self.uid, self.coefficients, self.intercept)
-        # Where there is an offset, MLlib's summary fits the model without features by its parent, of the same uid.
-        java.setParent(java_model("regression.GeneralizedLinearRegression", self.uid))
-        return MLlibModel(java)
+    def _mllib_model(self) -> MLlibModel | None:
+        model = mllib_model(MLlibModel, self.uid, self.coefficients, self.intercept)
+        if model is not None:
+            # Where there is an offset, MLlib's summary fits the model without features by its parent, of the same uid.
+            java: Any = model._java_obj
+            java.setParent(java_object("regression.GeneralizedLinearRegression", self.uid))
+        return model
 
 
 class GeneralizedLinearRegressionSettings(TrainingSettings, total=False):

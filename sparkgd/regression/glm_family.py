@@ -8,11 +8,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param import Params
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link, power_link
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.scoring import computed
 from sparkgd.ml.sql import number
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -108,6 +111,13 @@ def mean_in_sql(link: Link, raw_prediction: str) -> str:
         return MEAN_IN_SQL[link.name].format(raw_prediction)
     power = float(np.log(link.value(np.array(np.e))))  # of any power link: ln e^power
     return f"power({raw_prediction}, {number(1.0 / power)})"
+
+
+def mean_column(link: Link, raw_prediction: str) -> Column:
+    """The mean as a column, of that of the raw prediction of a plain name."""
+    if link.name == "probit":
+        return computed(link.inverse, F.col(raw_prediction))
+    return F.expr(mean_in_sql(link, raw_prediction))
 
 
 def _tweedie(instance: Params) -> FamilyAndLink:

@@ -29,7 +29,7 @@ from sparkgd.ml.params.signatures import (
     TrainingAccessors,
     TrainingSettings,
 )
-from sparkgd.ml.scoring import java_model
+from sparkgd.ml.scoring import mllib_model
 from sparkgd.penalties import Penalty
 from sparkgd.regression.summaries import LinearRegressionSummary, LinearRegressionTrainingSummary
 from sparkgd.solvers.registry import SOLVERS
@@ -79,10 +79,8 @@ class LinearRegressionModel(_LinearParams, MLlibTwin):
     def _score(self, df: DataFrame, vector: str) -> DataFrame:
         return self._with_margin(df, vector, self.getOrDefault("predictionCol"))
 
-    def _mllib_model(self) -> MLlibModel:
-        return MLlibModel(
-            java_model("regression.LinearRegressionModel", self.uid, self.coefficients, self.intercept, self.scale)
-        )
+    def _mllib_model(self) -> MLlibModel | None:
+        return mllib_model(MLlibModel, self.uid, self.coefficients, self.intercept, self.scale)
 
     def evaluate(self, dataset: DataFrame) -> LinearRegressionSummary:
         """How well the model does on a DataFrame with labels; metrics are computed when they are asked for."""
