@@ -46,7 +46,7 @@ HANDLES = re.compile(
 """Names of what exists on classic Spark alone, and not with Spark Connect."""
 
 INTERFACE = ("base", "base.Engine", "base.Packing", "base.PartitionStat", "choice", "choice.packed_rows", "packed",
-             "packed.PackedPartition", "classic.files", "classic.files.writable_directory", "grouped",
+             "packed.PackedPartition", "files", "files.writable_directory", "files.overwritten", "grouped",
              "grouped.GROUP", "grouped.GroupSpread", "grouped.spread_of_groups")  # fmt: skip
 """What the rest of the library may know of engines."""
 

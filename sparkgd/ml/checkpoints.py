@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from sparkgd.checkpoints.identity import Identity, data_identity
 from sparkgd.checkpoints.keeper import Checkpoints, Wish, keeping
 from sparkgd.checkpoints.store import Directory
-from sparkgd.engine.classic.files import writable_directory
+from sparkgd.engine.files import writable_directory
 from sparkgd.exceptions import CheckpointWarning
 from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import value_or_none

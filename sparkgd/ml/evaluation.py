@@ -13,7 +13,7 @@ from sparkgd.ml.columns import input_columns, select_labelled
 from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.exchange import MLlibTwin, mllib_model_of
 from sparkgd.ml.params.shared import value_or_none
-from sparkgd.ml.scoring import quoted
+from sparkgd.ml.scoring import quoted, told
 
 PLAIN = {
     "featuresCol": "features", "labelCol": "label", "weightCol": "weight", "predictionCol": "prediction",
@@ -84,8 +84,7 @@ class Evaluation:
             twin.clear(twin.getParam("weightCol"))
         if columns.offset is not None and twin.hasParam("offsetCol"):
             twin.set(twin.getParam("offsetCol"), "offset")
-        twin._transfer_params_to_java()
-        return twin.evaluate(df)
+        return told(twin).evaluate(df)
 
 
 class ClassificationEvaluation(Evaluation):

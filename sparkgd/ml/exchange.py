@@ -15,6 +15,7 @@ from sparkgd.ml import sql
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.model import LinearModel
 from sparkgd.ml.params.shared import value_or_none
+from sparkgd.ml.scoring import told
 
 TwinT = TypeVar("TwinT", bound="MLlibTwin")
 
@@ -159,8 +160,8 @@ def mllib_model_of(model: MLlibTwin) -> JavaModel:
         is_known = param.name != "solver" or model.getOrDefault(param) in model._mllib_solvers
         if twin.hasParam(param.name) and model.isSet(param) and is_known:
             twin._set(**{param.name: CONVERT.get(param.name, _same)(model.getOrDefault(param))})
-    twin._transfer_params_to_java()
-    return twin
+    made: JavaModel = told(twin)
+    return made
 
 
 def _same(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from pyspark.ml.base import Estimator, Model
 from pyspark.ml.param import Param, Params, TypeConverters
-from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
+from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable
 from pyspark.sql import DataFrame
 
 from sparkgd.exceptions import ConvergenceWarning, SparkGDError
@@ -18,6 +18,7 @@ from sparkgd.ml.fitted_path import FittedPath, validation_loss
 from sparkgd.ml.fitting import fits_of, models_of, packed, raised
 from sparkgd.ml.model_fits import found_by
 from sparkgd.ml.params.shared import param, value_or_none
+from sparkgd.ml.persistence import Writer
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.ml.warn import warn
 from sparkgd.training.history import Keeper
@@ -150,7 +151,7 @@ class RegParamPath(Estimator[ModelT], MLWritable, MLReadable["RegParamPath[Any]"
         return _PathReader()
 
 
-class _PathWriter(MLWriter):
+class _PathWriter(Writer):
     def __init__(self, path: RegParamPath[Any]) -> None:
         super().__init__()
         self._path = path

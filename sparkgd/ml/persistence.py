@@ -10,6 +10,7 @@ from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from sparkgd.engine.files import overwritten
 from sparkgd.exceptions import ModelFormatError
 from sparkgd.losses.custom import check_imported
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
@@ -72,7 +73,15 @@ class EstimatorReader(DefaultParamsReader[Any]):
         return estimator
 
 
-class EstimatorWriter(MLWriter):
+class Writer(MLWriter):
+    """A writer that overwrites wherever Spark is."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if not overwritten(self.sparkSession, path):
+            super()._handleOverwrite(path)
+
+
+class EstimatorWriter(Writer):
     """Writes an estimator's params."""
 
     def __init__(self, estimator: ScoringParams) -> None:
@@ -105,7 +114,7 @@ def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession) ->
     DefaultParamsWriter.saveMetadata(told, path, spark, extra, scoring)
 
 
-class ModelWriter(MLWriter):
+class ModelWriter(Writer):
     """Writes a model's params and data."""
 
     def __init__(self, model: Saved) -> None:

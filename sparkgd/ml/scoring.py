@@ -99,6 +99,13 @@ def _unit_rows(width: int, classes: int) -> DataFrame:
     return SparkSession.active().createDataFrame(rows, ["label", "features"])
 
 
+def told(model: JavaModel) -> Any:
+    """A model whose JVM object knows the params that were set here; Spark Connect sends these along with each call."""
+    if not is_remote():
+        model._transfer_params_to_java()
+    return model
+
+
 def configured(model: JavaModel, instance: Params, vector: str, names: Iterable[str]) -> JavaModel:
     """MLlib's ``model``, reading the column ``vector``, with the params among ``names`` that ``instance`` has."""
     model.set(model.getParam("featuresCol"), vector)

@@ -11,11 +11,11 @@ import pandas as pd
 from pyspark.ml.base import Model
 from pyspark.ml.param import Param
 from pyspark.ml.tuning import _ValidatorSharedReadWrite
-from pyspark.ml.util import DefaultParamsReader, MLReader, MLWriter
+from pyspark.ml.util import DefaultParamsReader, MLReader
 from pyspark.sql import SparkSession
 
 from sparkgd.ml.errors import IncompatibleError
-from sparkgd.ml.persistence import check_loss_path
+from sparkgd.ml.persistence import Writer, check_loss_path
 
 RESULTS = "results"
 """Directory of the table in a saved model."""
@@ -46,7 +46,7 @@ class ValidatorReader(MLReader[Any]):
         return validator
 
 
-class ValidatorModelWriter(MLWriter):
+class ValidatorModelWriter(Writer):
     """Writer of what a validator returned.
 
     Parameters

@@ -22,23 +22,6 @@ BUFFER = 1 << 16
 """Bytes that Hadoop collects before it writes them."""
 
 
-def writable_directory(spark: SparkSession, path: str) -> HadoopDirectory:
-    """A directory in which files can be made, which has been tried.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such filesystem, or nothing can be written.
-    """
-    if getattr(spark, "_jvm", None) is None:
-        raise CheckpointError(f"{path} cannot be reached: checkpoints need a session with a JVM, not Spark Connect")
-    directory = HadoopDirectory.at(spark, path)
-    name = f".probe-{uuid.uuid4().hex}"
-    directory.write(name, b"sparkgd")
-    directory.delete(name)
-    return directory
-
-
 class HadoopDirectory:
     """A directory; what this process makes in it can be read by its user alone.
 
