@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
+
+CONNECT = Path(__file__).resolve().parent / "connect"
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -19,6 +22,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that use Spark, for ``make test-fast`` to choose from."""
     if "spark" in getattr(item, "fixturenames", ()):
         item.add_marker("spark")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of Spark Connect unless they are named: they need a process of their own."""
+    if collection_path == CONNECT and not any(path == CONNECT or CONNECT in path.parents for path in _named(config)):
+        return True
+    return None
+
+
+def _named(config: pytest.Config) -> list[Path]:
+    """The paths on the command line."""
+    return [Path(str(argument).split("::")[0]).resolve() for argument in config.args]
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -1,0 +1,67 @@
+"""Fits that classic Spark and Spark Connect are to do alike, bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparkgd.classification import GradientDescentClassifier, LinearSVC, LogisticRegression
+from sparkgd.regression import GeneralizedLinearRegression, GradientDescentRegressor, LinearRegression
+from sparkgd.solvers.registry import SOLVERS
+
+ROWS, WIDTH, CLASSES = 4000, 5, 3
+COLUMNS = [f"x{j}" for j in range(WIDTH)]
+
+
+def frame(spark: SparkSession, partitions: int = 5, rows: int = ROWS) -> DataFrame:
+    """Columns of features, three labels, a weight, an offset and groups of rows."""
+    features = [(F.sin(F.col("id") * (j + 1.3) + j) * (1 + j)).alias(name) for j, name in enumerate(COLUMNS)]
+    noise = F.sin(F.col("id") * 0.7) + F.cos(F.col("id") * 1.9)
+    return spark.range(0, rows, 1, partitions).select(
+        *features,
+        (noise + F.sin(F.col("id") * 1.3) > 0.3).cast("double").alias("label"),
+        (F.abs(noise * 3).cast("int") % CLASSES).cast("double").alias("count"),
+        (noise + F.sin(F.col("id") * 1.3) * 2).alias("number"),
+        (1 + F.col("id") % 3).cast("double").alias("weight"),
+        F.cos("id").alias("offset"),
+        (F.col("id") % 40).alias("group"),
+    )
+
+
+def uneven(spark: SparkSession) -> DataFrame:
+    """Most of the rows in one partition."""
+    return frame(spark, 1, 6 * ROWS).union(frame(spark, 1, 10))
+
+
+def estimators() -> dict[str, Any]:
+    """Estimators by what they stand for."""
+    shared: dict[str, Any] = {"featuresCols": COLUMNS, "execution": "cluster", "regParam": 0.01}
+    named = {
+        f"solver {name}": LogisticRegression(solver=name, maxIter=6, **shared) for name in SOLVERS if name != "irls"
+    }
+    return {
+        **named,
+        "auto": LogisticRegression(**shared),
+        "elastic net": LogisticRegression(elasticNetParam=0.5, weightCol="weight", offsetCol="offset", **shared),
+        "balanced": LogisticRegression(classWeight="balanced", **shared),
+        "multinomial": LogisticRegression(labelCol="count", **shared),
+        "hinge": LinearSVC(**shared),
+        "squared": LinearRegression(labelCol="number", **shared),
+        "huber": LinearRegression(labelCol="number", loss="huber", **shared),
+        "poisson": GeneralizedLinearRegression(labelCol="count", family="poisson", **shared),
+        "quantile": GradientDescentRegressor(labelCol="number", loss="quantile", **shared),
+        "modified huber": GradientDescentClassifier(loss="modifiedHuber", **shared),
+    }
+
+
+DATA: dict[str, Callable[[SparkSession], DataFrame]] = {"even": frame, "uneven": uneven}
+
+
+def told(model: Any) -> dict[str, Any]:
+    """What is to be equal of two models."""
+    numbers = np.concatenate([model._weights.ravel(), model._intercepts])
+    return {"numbers": [float(x).hex() for x in numbers], "rounds": len(model.summary.objectiveHistory)}
