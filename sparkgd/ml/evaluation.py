@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from sparkgd.losses.families import Family
+from sparkgd.losses.links import Link
 from sparkgd.ml.columns import input_columns, select_labelled
 from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.exchange import MLlibTwin, mllib_model_of
+from sparkgd.ml.metrics.classes import BinaryMetrics, ClassMetrics
+from sparkgd.ml.metrics.deviance import DevianceMetrics
+from sparkgd.ml.metrics.regression import RegressionMetrics
 from sparkgd.ml.params.shared import value_or_none
-from sparkgd.ml.scoring import quoted, told
+from sparkgd.ml.scoring import has_jvm, quoted, told
 
 PLAIN = {
     "featuresCol": "features", "labelCol": "label", "weightCol": "weight", "predictionCol": "prediction",
@@ -66,7 +74,27 @@ class Evaluation:
 
     @cached_property
     def _of_mllib(self) -> Any:
-        """MLlib's summary of its own model on the same rows under plain names."""
+        """MLlib's summary of its own model on the same rows under plain names; the like of it where there is none."""
+        return self._summary_of_mllib() if has_jvm() else self._metrics()
+
+    @abstractmethod
+    def _metrics(self) -> Any:
+        """Metrics of what ``transform`` adds to the rows, under MLlib's names."""
+
+    def _scored(self) -> DataFrame:
+        """The rows as the model scores them, under plain names."""
+        columns = input_columns(self._model)
+        df = select_labelled(self._dataset, columns)
+        if columns.weight is None:
+            df = df.withColumn("weight", F.lit(1.0))
+        model = self._model.copy()
+        for name, column in {**PLAIN, "offsetCol": "offset"}.items():
+            if model.hasParam(name) and (name != "offsetCol" or columns.offset is not None):
+                model.set(model.getParam(name), column)
+        model.clear(model.getParam("featuresCols"))
+        return model.transform(df)
+
+    def _summary_of_mllib(self) -> Any:
         model, columns = self._model, input_columns(self._model)
         df = select_labelled(self._dataset, columns)
         twin: Any = mllib_model_of(model)
@@ -89,6 +117,9 @@ class Evaluation:
 
 class ClassificationEvaluation(Evaluation):
     """A classifier on a DataFrame with labels: what the ``pyspark.ml`` summaries of classifiers tell."""
+
+    def _metrics(self) -> Any:
+        return ClassMetrics(self._scored())
 
     labels = metric("labels", "The labels that occur, ascending; lists by label are in this order.")
     accuracy = metric("accuracy", "Share of the rows, by weight, whose label is predicted.")
@@ -113,6 +144,10 @@ class ClassificationEvaluation(Evaluation):
 class BinaryEvaluation(ClassificationEvaluation):
     """A classifier of two classes: curves over all thresholds, as DataFrames."""
 
+    def _metrics(self) -> Any:
+        score = "probability" if self._model.hasParam("probabilityCol") else "raw"
+        return BinaryMetrics(self._scored().withColumn("score", vector_to_array(F.col(score))[1]))
+
     areaUnderROC = metric("areaUnderROC", "Area under the ROC curve.")
     roc = metric("roc", "The ROC curve: a DataFrame of ``FPR`` and ``TPR``.")
     pr = metric("pr", "The precision-recall curve: a DataFrame of ``recall`` and ``precision``.")
@@ -123,6 +158,9 @@ class BinaryEvaluation(ClassificationEvaluation):
 
 class RegressionEvaluation(Evaluation):
     """A linear regression on a DataFrame with labels: what ``pyspark.ml``'s summary tells."""
+
+    def _metrics(self) -> Any:
+        return RegressionMetrics(self._scored(), bool(self._model.getOrDefault("fitIntercept")))
 
     explainedVariance = metric("explainedVariance", "Mean squared distance of predictions from the labels' mean.")
     meanAbsoluteError = metric("meanAbsoluteError", "Mean absolute residual.")
@@ -152,6 +190,19 @@ class RegressionEvaluation(Evaluation):
 
 class DevianceEvaluation(Evaluation):
     """A generalized linear regression on a DataFrame with labels: what ``pyspark.ml``'s summary tells."""
+
+    def _metrics(self) -> Any:
+        model, has_mean, scored = self._model, bool(self._model.getOrDefault("fitIntercept")), self._scored()
+        family, link = self._family_and_link()
+        null_mean = None
+        if not value_or_none(model, "offsetCol"):
+            row: Any = scored.select(F.sum(F.col("label") * F.col("weight")) / F.sum("weight")).first()
+            null_mean = F.lit(float(row[0] if has_mean else link.inverse(np.zeros(1))[0]))
+        return DevianceMetrics(scored, family, link, model.numFeatures + has_mean, null_mean)
+
+    def _family_and_link(self) -> tuple[Family, Link]:
+        """Of the model."""
+        raise NotImplementedError
 
     numInstances = metric("numInstances", "Number of rows.")
     rank = metric("rank", "Number of coefficients, the intercept included.")

@@ -35,9 +35,14 @@ Array: TypeAlias = npt.NDArray[np.float64]
 ModelT = TypeVar("ModelT", bound=JavaModel)
 
 
+def has_jvm() -> bool:
+    """Whether models of ``pyspark.ml`` can be made of coefficients; with Spark Connect they cannot."""
+    return not is_remote()
+
+
 def mllib_model(kind: type[ModelT], *arguments: Any) -> ModelT | None:
     """The ``pyspark.ml`` model whose JVM object is made of these arguments; None where there is no JVM in reach."""
-    if is_remote():
+    if not has_jvm():
         return None
     name = ".".join(f"{kind.__module__}.{kind.__name__}".split(".")[2:])
     return kind(java_object(name, *arguments))
@@ -101,7 +106,7 @@ def _unit_rows(width: int, classes: int) -> DataFrame:
 
 def told(model: JavaModel) -> Any:
     """A model whose JVM object knows the params that were set here; Spark Connect sends these along with each call."""
-    if not is_remote():
+    if has_jvm():
         model._transfer_params_to_java()
     return model
 

@@ -29,6 +29,10 @@ class LinearRegressionTrainingSummary(InferenceSummary, LinearRegressionSummary)
 class GeneralizedLinearRegressionSummary(DevianceEvaluation):
     """A generalized linear regression on a DataFrame with labels."""
 
+    def _family_and_link(self) -> tuple[Family, Link]:
+        chosen = family_and_link(self._model)
+        return chosen.family, chosen.link
+
 
 class GeneralizedLinearRegressionTrainingSummary(InferenceSummary, GeneralizedLinearRegressionSummary):
     """The same on the rows that it was fitted to, and how it was fitted."""
@@ -39,5 +43,4 @@ class GeneralizedLinearRegressionTrainingSummary(InferenceSummary, GeneralizedLi
         return self.totalIterations
 
     def _family_and_link(self) -> tuple[Family, Link]:
-        chosen = family_and_link(self._model)
-        return chosen.family, chosen.link
+        return GeneralizedLinearRegressionSummary._family_and_link(self)

@@ -31,7 +31,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     df = frame(spark)
     if rest[0] == "--load":
-        rows = PipelineModel.load(rest[1]).transform(df.limit(20)).select("probability").collect()
+        rows = PipelineModel.load(rest[1]).transform(df.orderBy("x0").limit(20)).select("probability").collect()
         found = {"probabilities": [row.probability[1] for row in rows]}
     else:
         found = {name: told(estimator.fit(df)) for name, estimator in estimators().items()}

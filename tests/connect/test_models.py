@@ -94,6 +94,21 @@ def test_metrics_are_those_of_the_rows(df):
     assert found.roc.columns == ["FPR", "TPR"]
 
 
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (LinearSVC(regParam=0.1), "areaUnderROC"),
+        (LinearRegression(labelCol="number"), "r2"),
+        (GeneralizedLinearRegression(family="poisson", labelCol="count"), "aic"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
+def test_every_model_has_metrics(df, estimator, name):
+    """They equal MLlib's in tests/ml/test_metrics.py."""
+    model = estimator.copy().setParams(featuresCols=COLUMNS, weightCol="weight").fit(df)
+    assert getattr(model.evaluate(df), name) == pytest.approx(getattr(model.summary, name))
+
+
 def test_standard_errors_are_there(df):
     table = LinearRegression(featuresCols=COLUMNS, labelCol="number").fit(df).coefficientTable
     assert list(table.index) == [*COLUMNS, "(Intercept)"]
@@ -109,16 +124,20 @@ def test_what_only_a_jvm_has_is_refused_with_the_reason(df):
 
 
 def test_pipelines_go_from_one_side_to_the_other(df, classic, reference, saved_by_classic, tmp_path):
-    loaded = PipelineModel.load(str(saved_by_classic)).transform(df.limit(20)).select("probability").collect()
+    loaded = PipelineModel.load(str(saved_by_classic)).transform(first(df)).select("probability").collect()
     stages = [VectorAssembler(inputCols=COLUMNS, outputCol="features"), LogisticRegression(regParam=0.01)]
     model = Pipeline(stages=stages).fit(df)
     where = str(tmp_path / "pipeline")
     for _ in range(2):
         model.write().overwrite().save(where)
-    rows = model.transform(df.limit(20)).select("probability").collect()
+    rows = model.transform(first(df)).select("probability").collect()
     here = [row.probability[1] for row in rows]
     assert classic("--load", where)["probabilities"] == here
     np.testing.assert_allclose([row.probability[1] for row in loaded], here, rtol=1e-12)
+
+
+def first(df):
+    return df.orderBy("x0").limit(20)
 
 
 def test_a_model_is_saved_over_another(df, tmp_path):
@@ -140,7 +159,12 @@ def test_folds_share_the_rounds_and_have_the_metrics_of_pyspark(df):
     estimator = LogisticRegression(tol=1e-9)
     stages = [VectorAssembler(inputCols=COLUMNS, outputCol="features"), estimator]
     grid = ParamGridBuilder().addGrid(estimator.regParam, [0.001, 1.0]).build()
-    settings = {"estimatorParamMaps": grid, "evaluator": BinaryClassificationEvaluator(), "numFolds": 2, "seed": 3}
+    settings = {
+        "estimatorParamMaps": grid,
+        "evaluator": BinaryClassificationEvaluator(numBins=0),
+        "numFolds": 2,
+        "seed": 3,
+    }
     ours = CrossValidator(estimator=Pipeline(stages=stages), **settings).fit(df)
     stock = StockCrossValidator(estimator=Pipeline(stages=stages), **settings).fit(df)
     np.testing.assert_allclose(ours.avgMetrics, stock.avgMetrics, rtol=1e-6)
