@@ -1,25 +1,21 @@
-"""What the jobs share: a session, reading a source, and errors as one line with exit code 2."""
+"""What the jobs share: reading a source, and errors as one line with exit code 2."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException
+from job_session import is_of_spark, unlogged
+from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkgd.exceptions import DivergedError, SparkGDError
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".libsvm": "libsvm", ".svm": "libsvm"}
 """Format by the ending of a path."""
-
-LOG_LEVEL = "ERROR"
-"""What Spark itself may print while a job runs."""
 
 ReadOptions: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -35,16 +31,16 @@ def read(spark: SparkSession, options: argparse.Namespace, defaults: ReadOptions
     """The DataFrame that the options name; ``defaults`` are reader options by format, which they may override."""
     source = options.input
     kind = options.format or _format(source)
-    spark.sparkContext.setLogLevel("OFF")  # some formats read rows for the schema; the error below says it all
+    settings = {**defaults.get(kind, {}), **dict(options.read_option)}
     try:
-        if kind == "table":
-            return spark.table(source)
-        settings = {**defaults.get(kind, {}), **dict(options.read_option)}
-        return spark.read.format(kind).options(**settings).load(source)
-    except (PySparkException, Py4JJavaError) as error:
+        with unlogged(spark):  # some formats read rows for the schema; the error below says it all
+            data = spark.table(source) if kind == "table" else spark.read.format(kind).options(**settings).load(source)
+            data.schema  # noqa: B018, Spark Connect looks for the source when it is asked for this
+    except Exception as error:
+        if not is_of_spark(error):
+            raise
         raise JobError(f"cannot read {source!r} as {kind}: {first_line(error)}") from error
-    finally:
-        spark.sparkContext.setLogLevel(LOG_LEVEL)
+    return data
 
 
 def _format(source: str) -> str:
@@ -62,7 +58,7 @@ def require_free(spark: SparkSession, path: str, overwrite: bool) -> None:
     if overwrite:
         return
     try:
-        spark.read.text(path)  # a text source has a fixed schema: this only looks for the path
+        spark.read.text(path).schema  # noqa: B018, of a text source that is fixed: this only looks for the path
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
             return
@@ -72,7 +68,8 @@ def require_free(spark: SparkSession, path: str, overwrite: bool) -> None:
 
 def first_line(error: Exception) -> str:
     """The first line of a message: Spark's errors go on with query plans and stack traces."""
-    text = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
+    java = getattr(error, "java_exception", None)
+    text = str(error if java is None else java.getMessage())
     return text.strip().partition("\n")[0]
 
 
@@ -93,21 +90,3 @@ def run_job(job: Callable[[list[str], SparkSession | None], None], argv: list[st
 def _say(error: Exception, code: int) -> int:
     print(f"error: {first_line(error)}", file=sys.stderr, flush=True)
     return code
-
-
-@contextmanager
-def session_of(spark: SparkSession | None, name: str) -> Iterator[SparkSession]:
-    """The session to use: a given one, else one that is started and stopped."""
-    session = spark or start_session(name)
-    try:
-        yield session
-    finally:
-        if spark is None:
-            session.stop()
-
-
-def start_session(name: str) -> SparkSession:
-    """The session of a job, with the settings that spark-submit was given."""
-    spark = SparkSession.builder.appName(name).getOrCreate()
-    spark.sparkContext.setLogLevel(LOG_LEVEL)
-    return spark

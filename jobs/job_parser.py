@@ -58,6 +58,10 @@ class Parser(argparse.ArgumentParser):
             "--read-option", action="append", default=[], type=_pair, metavar="NAME=VALUE",
             help="option of Spark's reader, such as sep=';'; may be repeated",
         )  # fmt: skip
+        group.add_argument(
+            "--remote", metavar="URL",
+            help="server of Spark Connect, such as sc://host:15002; start the job by python then, not by spark-submit",
+        )  # fmt: skip
 
     def add_params(self, params: Params) -> None:
         """One option for each param, of the same name; those that are not given leave no trace."""

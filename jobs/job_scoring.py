@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from job_io import LOG_LEVEL, JobError
+from job_io import JobError
 from job_pipeline import PREDICTED, transformed
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from job_session import is_of_spark, remove_if_empty, unlogged
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import OneHotEncoderModel, StringIndexerModel
 from pyspark.ml.functions import vector_to_array
@@ -76,22 +75,12 @@ def write_parquet(spark: SparkSession, rows: DataFrame, path: str, overwrite: bo
     JobError
         If the job refuses a row.
     """
-    spark.sparkContext.setLogLevel("OFF")  # the error below says it all
     try:
-        rows.write.mode("overwrite" if overwrite else "error").parquet(path)
+        with unlogged(spark):
+            rows.write.mode("overwrite" if overwrite else "error").parquet(path)
     except BaseException as error:
-        _remove_if_empty(spark, path)
-        raised = RAISED.search(str(error)) if isinstance(error, PySparkException | Py4JJavaError) else None
+        remove_if_empty(spark, path)
+        raised = RAISED.search(str(error)) if is_of_spark(error) else None
         if raised:
             raise JobError(f"nothing was written: {raised[1]}") from error
         raise
-    finally:
-        spark.sparkContext.setLogLevel(LOG_LEVEL)
-
-
-def _remove_if_empty(spark: SparkSession, path: str) -> None:
-    context: Any = spark.sparkContext
-    place = context._jvm.org.apache.hadoop.fs.Path(path)
-    files = place.getFileSystem(context._jsc.hadoopConfiguration())
-    if files.exists(place) and not files.listFiles(place, True).hasNext():
-        files.delete(place, True)

@@ -6,9 +6,10 @@ import argparse
 import sys
 from typing import Any
 
-from job_io import READ_OPTIONS, JobError, first_line, read, require_free, run_job, session_of
+from job_io import READ_OPTIONS, JobError, first_line, read, require_free, run_job
 from job_parser import Parser
 from job_scoring import model_of, scored, write_parquet
+from job_session import session_of
 from pyspark.errors import PySparkException
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
@@ -30,7 +31,7 @@ def main(argv: list[str], spark: SparkSession | None = None) -> int:
 def job(argv: list[str], spark: SparkSession | None) -> None:
     """Read the options, then predict."""
     options = parser().parse(argv)
-    with session_of(spark, "predict") as session:
+    with session_of(spark, "predict", options.remote) as session:
         run(session, options)
 
 

@@ -12,10 +12,11 @@ import warnings
 
 from job_estimator import Trainer, add_training, after_saving, check_options, check_outputs, parse, save, split
 from job_evaluation import evaluate
-from job_io import read, run_job, session_of
+from job_io import read, run_job
 from job_parser import Parser
 from job_pipeline import prepare
 from job_report import RoundLines, print_table, write_plot, write_report
+from job_session import session_of
 from pyspark.sql import SparkSession
 
 from sparkgd.exceptions import ConvergenceWarning
@@ -38,7 +39,7 @@ def job(argv: list[str], spark: SparkSession | None) -> None:
     options, estimator = parse(argv, parser)
     estimator.checkParams()
     check_options(options)
-    with session_of(spark, f"train {type(estimator).__name__}") as session:
+    with session_of(spark, f"train {type(estimator).__name__}", options.remote) as session:
         run(session, options, estimator)
 
 

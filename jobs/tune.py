@@ -14,10 +14,11 @@ from typing import Any
 
 from job_estimator import Trainer, add_training, after_saving, check_options, check_outputs, parse, save, split
 from job_evaluation import evaluate, evaluator_of, metrics_of
-from job_io import JobError, read, run_job, session_of
+from job_io import JobError, read, run_job
 from job_parser import Parser, given_params
 from job_pipeline import Preparation, prepare
 from job_report import print_table, write_plot, write_report
+from job_session import session_of
 from pyspark.sql import SparkSession
 from tune_grid import ParamMap, read_grid
 from tune_report import ENDINGS, ranking, records, table, text_of, write_results
@@ -46,7 +47,7 @@ def job(argv: list[str], spark: SparkSession | None) -> None:
     estimator.checkParams()
     maps = read_grid(options.grid, estimator, given_params(options))
     check(options, estimator)
-    with session_of(spark, f"tune {type(estimator).__name__}") as session:
+    with session_of(spark, f"tune {type(estimator).__name__}", options.remote) as session:
         run(session, options, estimator, maps)
 
 

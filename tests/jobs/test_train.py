@@ -122,7 +122,7 @@ WRONG_OPTIONS = {
 def test_a_wrong_option_is_one_line_before_spark_starts(
     wrong: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("job_io.start_session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr("job_session.start_session", lambda name, remote: pytest.fail("Spark was started"))
     assert train.main(["--input", "x.csv", "--model", "m", *wrong]) == 2
     assert_one_line(capsys, message)
 

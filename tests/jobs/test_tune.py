@@ -153,7 +153,7 @@ WRONG_GRIDS = {
 def test_a_wrong_grid_is_one_line_before_spark_starts(
     grid: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("job_io.start_session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr("job_session.start_session", lambda name, remote: pytest.fail("Spark was started"))
     options = {"--input": "x.csv", "--model": "m", "--maxIter": "9", "--grid": grid_file(tmp_path, grid)}
     assert tune.main(arguments(options)) == 2
     assert_one_line(capsys, message)
@@ -195,7 +195,7 @@ WRONG_OPTIONS = {
 def test_wrong_options_are_one_line_before_spark_starts(
     wrong: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("job_io.start_session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr("job_session.start_session", lambda name, remote: pytest.fail("Spark was started"))
     grid = ["--grid", str(grid_file(tmp_path, {"regParam": [1]}))] if wrong else []
     assert tune.main(["--input", "x.csv", "--model", "m", *grid, *wrong]) == 2
     assert_one_line(capsys, message)
