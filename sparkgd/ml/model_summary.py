@@ -10,11 +10,11 @@ import pandas as pd
 from pyspark.sql import DataFrame
 
 from sparkgd.exceptions import IncompatibleError, SparkGDError
-from sparkgd.losses.families import Family
-from sparkgd.losses.links import Link
+from sparkgd.kernels.likelihood import Likelihood
+from sparkgd.ml.coefficient_errors import Inference
 from sparkgd.ml.evaluation import Evaluation
 from sparkgd.ml.exchange import MLlibTwin
-from sparkgd.ml.inference import Fit, Inference, infer, refuse_penalised
+from sparkgd.ml.inference import Fit, infer, refuse_penalised
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.scoring import quoted
 from sparkgd.ml.summary import TrainingSummary
@@ -63,8 +63,9 @@ class InferenceSummary(ModelSummary):
         covariance : str
             ``classic``: by the information of the model. ``HC0`` to ``HC3``: a sandwich, which holds where the variance
             is not what the model says (MacKinnon and White, 1985: Some heteroskedasticity-consistent covariance matrix
-            estimators). ``cluster``: a sandwich of the scores summed by cluster, which holds where rows of a cluster
-            depend on each other (Liang and Zeger, 1986: Longitudinal data analysis using generalized linear models).
+            estimators); of a multinomial model HC0 and HC1. ``cluster``: a sandwich of the scores summed by cluster,
+            which holds where rows of a cluster depend on each other (Liang and Zeger, 1986: Longitudinal data analysis
+            using generalized linear models).
         clusterCol : str, optional
             For ``cluster``: the column that says to which cluster a row belongs, of any type by which Spark groups.
 
@@ -89,9 +90,10 @@ class InferenceSummary(ModelSummary):
         found = self._inferences.get((covariance, clusterCol))
         if found is None:
             self._refuse_inference()
-            family, link = self._family_and_link()
-            weights, intercept, names = self._model._weights[0], self._model.intercept, self._model.featureNames
-            fit = Fit(self._estimator, self._all_rows, family, link, weights, intercept, names)
+            model, likelihood = self._model, self._likelihood()
+            fit = Fit(
+                self._estimator, self._all_rows, likelihood, model._weights, model._intercepts, model.featureNames
+            )
             found = self._inferences[covariance, clusterCol] = infer(fit, covariance, clusterCol)
         return found
 
@@ -99,8 +101,8 @@ class InferenceSummary(ModelSummary):
     def _inferences(self) -> dict[tuple[str, str | None], Inference]:
         return {}
 
-    def _family_and_link(self) -> tuple[Family, Link]:
-        """Of the generalized linear model that this is."""
+    def _likelihood(self) -> Likelihood:
+        """Of the labels."""
         raise NotImplementedError
 
     def _refuse_inference(self) -> None:
@@ -144,4 +146,5 @@ class InferenceSummary(ModelSummary):
         formats = {name: FORMATS.get(name, "{:.3g}").format for name in table.columns}
         note = f"{found.covariance} standard errors, {found.degreesOfFreedom} residual degrees of freedom"
         note += "" if found.isNormal else f", dispersion {found.dispersion:.6g}"
-        return f"{self!r}\n\n{table.rename_axis(None).to_string(formatters=formats)}\n\n{note}"
+        table.index.names = [None] * table.index.nlevels
+        return f"{self!r}\n\n{table.to_string(formatters=formats)}\n\n{note}"
