@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,6 +71,10 @@ class Inference:
         }  # fmt: skip
         return pd.DataFrame(columns, index=pd.Index(self.names, name="name"))
 
+    def told(self) -> dict[str, Any]:
+        """All that it is made of, by name; see `recalled`."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
 
 @dataclass(frozen=True)
 class MultinomialInference(Inference):
@@ -134,3 +138,9 @@ class MultinomialInference(Inference):
     def _classes(self) -> list[int]:
         """Those that have estimates."""
         return [k for k in range(self.numClasses) if k != self.base]
+
+
+def recalled(told: dict[str, Any]) -> Inference:
+    """The inference that told this."""
+    kind = MultinomialInference if "classCovariances" in told else Inference
+    return kind(**{field.name: told[field.name] for field in fields(kind)})

@@ -101,16 +101,12 @@ def _check(covariance: str, cluster: str | None) -> None:
 
 
 def _check_outputs(fit: Fit, covariance: str) -> None:
-    """Refuse models of several raw predictions what is defined for one, and models at infinity any errors."""
+    """Refuse models of several raw predictions what is defined for one."""
     if COVARIANCES[covariance] and len(fit.intercepts) > 1:
         allowed = ", ".join(name for name, power in COVARIANCES.items() if not power)
         raise IncompatibleError(
             f"covariance={covariance!r} is about the leverage of a row, which a multinomial model has for each class; "
             f"give one of {allowed}"
-        )
-    if not np.isfinite(fit.intercepts).all():
-        raise IncompatibleError(
-            "the label is constant: the likelihood is largest at infinity, where nothing has errors"
         )
 
 
@@ -122,6 +118,17 @@ def _check_classes(fit: Fit, statistics: Statistics) -> None:
         raise IncompatibleError(
             f"no row has the label {', '.join(absent)}: of such a class nothing is known, so there are no errors"
         )
+
+
+def refuse_infinite(intercepts: Array) -> None:
+    """Refuse models at infinity, where nothing has errors.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if not np.isfinite(intercepts).all():
+        raise IncompatibleError("the label is constant: the intercept is infinite, where nothing has errors")
 
 
 def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
