@@ -18,7 +18,7 @@ from sparkgd.exceptions import NoTrainingRowsError
 from sparkgd.losses.families import Family
 from sparkgd.losses.links import Link
 from sparkgd.ml.columns import input_columns, select_labelled
-from sparkgd.ml.errors import InvalidParamError
+from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.exchange import MLlibTwin, mllib_model_of
 from sparkgd.ml.metrics.classes import BinaryMetrics, ClassMetrics
 from sparkgd.ml.metrics.deviance import DevianceMetrics
@@ -95,7 +95,7 @@ class Evaluation:
         """Have all metrics computed that there are."""
         for kind in type(self).__mro__:
             for name in [name for name, value in vars(kind).items() if isinstance(value, Metric)]:
-                with suppress(UnsupportedOperationException):  # MLlib has no AIC of tweedie
+                with suppress(UnsupportedOperationException, IncompatibleError):  # tweedie has no AIC
                     getattr(self, name)
 
     @property
