@@ -21,6 +21,7 @@ __all__ = [
     "InvalidParamError",
     "KernelError",
     "ModelFormatError",
+    "NoTrainingRowsError",
     "SparkGDError",
 ]
 
@@ -63,6 +64,10 @@ class ForeignParamsError(CheckpointError):
 
 class ModelFormatError(SparkGDError):
     """A saved model directory is not of the expected format."""
+
+
+class NoTrainingRowsError(SparkGDError, RuntimeError):
+    """The summary of a loaded model was asked for what only the rows of the fit could tell."""
 
 
 class KernelError(SparkGDError, RuntimeError):

@@ -31,6 +31,7 @@ BELOW = {
 BELOW["checkpoints"] = {*BELOW["training"], "training"}
 BELOW["ml"] = {"engine", "checkpoints", *BELOW["checkpoints"]}
 BELOW["classification"] = BELOW["regression"] = BELOW["tuning"] = BELOW["ml"] | {"ml"}
+BELOW["mlflow"] = {"training"}
 BELOW["mllib"] = BELOW["classification"] | {"classification", "regression"}
 """For each package those that it may import; everyone may import ``sparkgd.exceptions``."""
 

@@ -34,6 +34,7 @@ from sparkgd.ml.params.signatures import (
     TrainingSettings,
 )
 from sparkgd.ml.scoring import mllib_model
+from sparkgd.ml.summary import TrainingSummary
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -80,7 +81,10 @@ class LinearSVCModel(_SVCParams, BinaryModel, MLlibTwin):
 
     def _remember(self, dataset: DataFrame, estimator: Any) -> None:
         super()._remember(dataset, estimator)
-        self._summary = LinearSVCTrainingSummary(self._summary, self, dataset, estimator)
+        self._summary = self._summary_of(self._summary, dataset, estimator)
+
+    def _summary_of(self, training: TrainingSummary, dataset: DataFrame | None, estimator: Any) -> TrainingSummary:
+        return LinearSVCTrainingSummary(training, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": sql.above(margins[0], self.getOrDefault("threshold")), "margin": margins[0]}

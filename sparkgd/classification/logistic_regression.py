@@ -45,6 +45,7 @@ from sparkgd.ml.params.signatures import (
     TrainingSettings,
 )
 from sparkgd.ml.scoring import logistic_model
+from sparkgd.ml.summary import TrainingSummary
 from sparkgd.ml.thresholds import THRESHOLDS_RULE, ThresholdParams
 from sparkgd.ml.training_data import TrainingData
 
@@ -116,7 +117,10 @@ class LogisticRegressionModel(_LogisticParams, ClassifierModel, MLlibTwin):
 
     def _remember(self, dataset: DataFrame, estimator: Any) -> None:
         super()._remember(dataset, estimator)
-        self._summary = logistic_training_summary(self.numClasses)(self._summary, self, dataset, estimator)
+        self._summary = self._summary_of(self._summary, dataset, estimator)
+
+    def _summary_of(self, training: TrainingSummary, dataset: DataFrame | None, estimator: Any) -> TrainingSummary:
+        return logistic_training_summary(self.numClasses)(training, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         if not self._is_multinomial:

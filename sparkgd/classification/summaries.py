@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sparkgd.losses.families import BinomialFamily, Family
-from sparkgd.losses.links import LINKS, Link
-from sparkgd.ml.errors import IncompatibleError
+from sparkgd.kernels.likelihood import GeneralizedLikelihood, Likelihood, MultinomialLikelihood
+from sparkgd.losses.families import BinomialFamily
+from sparkgd.losses.links import LINKS
 from sparkgd.ml.evaluation import BinaryEvaluation, ClassificationEvaluation
 from sparkgd.ml.model_summary import InferenceSummary, ModelSummary
 
@@ -32,23 +32,21 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary, BinaryEvaluatio
 
 
 class LogisticRegressionTrainingSummary(InferenceSummary, LogisticRegressionSummary):
-    """The same on the rows that it was fitted to, and how it was fitted."""
+    """The same on the rows that it was fitted to, and how it was fitted.
 
-    def _refuse_inference(self) -> None:
-        super()._refuse_inference()
-        raise IncompatibleError("a multinomial family: standard errors are there for two classes (family='binomial')")
+    It has standard errors where there is no penalty. Those of a multinomial family are about coefficients centred over
+    the classes, see `sparkgd.ml.coefficient_errors.MultinomialInference`.
+    """
+
+    def _likelihood(self) -> Likelihood:
+        outputs = len(self._model._intercepts)
+        return (
+            MultinomialLikelihood(outputs) if outputs > 1 else GeneralizedLikelihood(BinomialFamily(), LINKS["logit"])
+        )
 
 
 class BinaryLogisticRegressionTrainingSummary(LogisticRegressionTrainingSummary, BinaryLogisticRegressionSummary):
-    """The same for two classes; with standard errors where there is no penalty."""
-
-    def _refuse_inference(self) -> None:
-        if self._model._weights.shape[0] > 1:
-            super()._refuse_inference()
-        InferenceSummary._refuse_inference(self)
-
-    def _family_and_link(self) -> tuple[Family, Link]:
-        return BinomialFamily(), LINKS["logit"]
+    """The same for two classes."""
 
 
 class LinearSVCSummary(BinaryEvaluation):

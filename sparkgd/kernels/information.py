@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import AnswerSize, Block, Sums
+from sparkgd.kernels.features import dense_chunk_rows
 from sparkgd.kernels.groups import sums_by_group
-from sparkgd.losses.families import Family
-from sparkgd.losses.links import Link
+from sparkgd.kernels.likelihood import Likelihood, RowLikelihood
 
 Array = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ class Leverage:
     Attributes
     ----------
     inverse : ndarray (k, k)
-        Inverse of the information.
+        Inverse of the information; needed where ``power`` is not 0, for models of one raw prediction.
     power : int
         0 leaves scores as they are.
     """
@@ -40,39 +40,28 @@ class RowTerms:
     ----------
     rows : ndarray (n,) of int
         Their numbers in the block.
-    design : ndarray (n, k)
+    design : ndarray (n, q)
         Centred and scaled features, and 1 for the intercept.
-    weight, slope, variance, residual : ndarray (n,)
-        Sample weight, derivative of the mean in the raw prediction, the family's variance, and label less mean.
+    likelihood : RowLikelihood
     """
 
     rows: npt.NDArray[np.intp]
     design: Array
-    weight: Array
-    slope: Array
-    variance: Array
-    residual: Array
-
-    @property
-    def score(self) -> Array:
-        """Derivative (n,) of the log-likelihood in the raw prediction, for a dispersion of 1."""
-        return self.weight * self.residual * self.slope / self.variance
+    likelihood: RowLikelihood
 
 
 @dataclass(frozen=True)
 class InformationKernel:
-    """``sum_i a_i u_i u_i^T`` over the rows of a generalized linear model, with ``u = [(x - center) * scale, 1]``.
+    """``sum_i A_i x u_i u_i^T`` (Kronecker's product) over rows, with ``u = [(x - center) * scale, 1]``.
 
-    ``a_i`` is the row's expected information ``w_i m'(z)^2 / V(m)``, or with ``leverage`` the square of its score
-    ``w_i (y_i - m) m'(z) / V(m)``; m is the mean at the raw prediction z, V the family's variance. ``value`` is
-    Pearson's statistic ``sum_i w_i (y_i - m)^2 / V(m)``.
+    A is the row's information, or with ``leverage`` the square ``s s^T`` of its score; both are about m identified raw
+    predictions, see `sparkgd.kernels.likelihood`. ``value`` is Pearson's statistic.
 
     Parameters
     ----------
-    family : Family
-    link : Link
-    weights : ndarray (p,)
-    intercept : float
+    likelihood : Likelihood
+    weights : ndarray (K, p)
+    intercepts : ndarray (K,)
     center, scale : ndarray (p,)
         A scale of 0 takes a column out.
     fit_intercept : bool
@@ -82,57 +71,81 @@ class InformationKernel:
         Fold to leave out, -1 for none.
     """
 
-    family: Family
-    link: Link
+    likelihood: Likelihood
     weights: Array
-    intercept: float
+    intercepts: Array
     center: Array
     scale: Array
     fit_intercept: bool
     leverage: Leverage | None = None
     held_out: int = -1
 
+    @property
+    def width(self) -> int:
+        """Length q of u."""
+        return len(self.center) + self.fit_intercept
+
+    @property
+    def outputs(self) -> int:
+        """Number m of raw predictions that are identified."""
+        return int(self.likelihood.contrast.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Length m * q of a score, output by output."""
+        return self.outputs * self.width
+
     def __call__(self, block: Block) -> Sums:
-        size = len(self.weights) + self.fit_intercept
-        gram, pearson = np.zeros((size, size)), 0.0
+        m, q, pearson = self.outputs, self.width, 0.0
+        gram = np.zeros((m, q, m, q))
         for terms in self.terms(block):
-            design = terms.design
-            pearson += float(terms.weight @ (terms.residual**2 / terms.variance))
-            amounts = terms.weight * terms.slope**2 / terms.variance
-            if self.leverage is not None:
-                share = amounts * np.einsum("ij,jk,ik->i", design, self.leverage.inverse, design, optimize=True)
-                amounts = terms.score**2 / (1.0 - share) ** self.leverage.power
-            gram += design.T @ (design * amounts[:, None])
-        return Sums(hessian=gram, value=np.array([pearson]))
+            pearson += terms.likelihood.pearson
+            amounts = self._amounts(terms)
+            for k in range(m):
+                for other in range(k + 1):
+                    product = terms.design.T @ (terms.design * amounts[:, k, other, None])
+                    gram[k, :, other] += product
+                    if other < k:
+                        gram[other, :, k] += product
+        return Sums(hessian=gram.reshape(self.size, self.size), value=np.array([pearson]))
+
+    def _amounts(self, terms: RowTerms) -> Array:
+        """The matrices (n, m, m)."""
+        score, information = terms.likelihood.score, terms.likelihood.information
+        if self.leverage is None:
+            return information
+        squares = score[:, :, None] * score[:, None, :]
+        if self.leverage.power:
+            assert self.outputs == 1
+            design, inverse = terms.design, self.leverage.inverse
+            share = information[:, 0, 0] * np.einsum("ij,jk,ik->i", design, inverse, design, optimize=True)
+            squares /= (1.0 - share[:, None, None]) ** self.leverage.power
+        return squares
 
     def terms(self, block: Block) -> Iterator[RowTerms]:
         """What the sums are made of, chunk by chunk; rows without weight are left out."""
         start = 0
-        for chunk in block.dense_chunks():
-            features = chunk.features.dense()
-            raw = features @ self.weights + self.intercept
+        for chunk in block.pieces(dense_chunk_rows(max(len(self.center), self.outputs**2))):
+            weight = chunk.training_weight(self.held_out)
+            used = np.flatnonzero(weight > 0.0)
+            features = chunk.features.dense()[used]
+            raw = features @ self.weights.T + self.intercepts
             if chunk.offset is not None:
-                raw = raw + chunk.offset
-            sample_weight = chunk.training_weight(self.held_out)
-            mean, slope = self.link.inverse(raw), self.link.inverse_derivatives(raw)[0]
-            variance, residual = self.family.variance(mean), chunk.label - mean
-            # A row of weight 0 may have a mean at the edge of the family, where 0 * inf would be nan.
-            used = sample_weight > 0.0
+                raw = raw + chunk.offset[used, None]
             design = (features - self.center) * self.scale
             if self.fit_intercept:
                 design = np.column_stack([design, np.ones(len(design))])
-            rows = start + np.flatnonzero(used)
-            yield RowTerms(rows, design[used], sample_weight[used], slope[used], variance[used], residual[used])
+            yield RowTerms(start + used, design, self.likelihood(chunk.label[used], raw, weight[used]))
             start += chunk.rows
 
     @property
     def answer_size(self) -> AnswerSize:
-        return AnswerSize(whole=(len(self.weights) + self.fit_intercept) ** 2 + 1)
+        return AnswerSize(whole=self.size**2 + 1)
 
 
 @dataclass(frozen=True)
 class ScoresByGroup:
-    """Sums of scores ``w_i (y_i - m) m'(z) / V(m) u_i`` by groups of rows, see `InformationKernel`.
+    """Sums of scores by groups of rows, see `InformationKernel`.
 
     Parameters
     ----------
@@ -146,8 +159,8 @@ class ScoresByGroup:
 
     @property
     def size(self) -> int:
-        """Length k of a score."""
-        return len(self.kernel.weights) + self.kernel.fit_intercept
+        """Length of a score."""
+        return self.kernel.size
 
     def __call__(self, block: Block, groups: npt.NDArray[np.intp], count: int) -> tuple[Array, npt.NDArray[np.int64]]:
         """Sums (count, k) of the scores of each group, and how many of its rows have weight.
@@ -165,6 +178,7 @@ class ScoresByGroup:
         sums, rows = np.zeros((count, self.size)), np.zeros(count, dtype=np.int64)
         for terms in self.kernel.terms(block):
             chosen = groups[terms.rows]
-            sums += sums_by_group(terms.design, chosen, count, terms.score)
+            parts = [sums_by_group(terms.design, chosen, count, score) for score in terms.likelihood.score.T]
+            sums += np.hstack(parts)
             rows += np.bincount(chosen, minlength=count)
         return sums, rows

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from pyspark.errors import UnsupportedOperationException
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from sparkgd.exceptions import NoTrainingRowsError
 from sparkgd.losses.families import Family
 from sparkgd.losses.links import Link
 from sparkgd.ml.columns import input_columns, select_labelled
-from sparkgd.ml.errors import InvalidParamError
+from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.exchange import MLlibTwin, mllib_model_of
 from sparkgd.ml.metrics.classes import BinaryMetrics, ClassMetrics
 from sparkgd.ml.metrics.deviance import DevianceMetrics
@@ -30,8 +33,17 @@ PLAIN = {
 """Names of columns in what MLlib evaluates, which are ours to choose."""
 
 
+class Metric(property):
+    """A number or a list of them that MLlib's summary has under the same name; it is remembered once it is known."""
+
+
 def metric(name: str, doc: str) -> Any:
-    """A property that MLlib's summary has, under the same name."""
+    """A `Metric`."""
+    return Metric(lambda self: self._metric(name), doc=doc)
+
+
+def table(name: str, doc: str) -> Any:
+    """A property that is a DataFrame, which MLlib's summary has under the same name."""
     return property(lambda self: getattr(self._of_mllib, name), doc=doc)
 
 
@@ -41,16 +53,50 @@ class Evaluation:
     Parameters
     ----------
     model : MLlibTwin
-    dataset : DataFrame
+    dataset : DataFrame or None
+        None if the rows are gone: then it knows what it was asked when it had them.
     """
 
-    def __init__(self, model: MLlibTwin, dataset: DataFrame) -> None:
+    def __init__(self, model: MLlibTwin, dataset: DataFrame | None) -> None:
         self._model, self._dataset = model, dataset
+        self._known: dict[str, Any] = {}
 
     @property
     def predictions(self) -> DataFrame:
         """The DataFrame with the columns that ``transform`` adds."""
-        return self._model.transform(self._dataset)
+        return self._model.transform(self._rows())
+
+    def _rows(self) -> DataFrame:
+        """The rows.
+
+        Raises
+        ------
+        NoTrainingRowsError
+            If they are gone.
+        """
+        if self._dataset is None:
+            raise NoTrainingRowsError(
+                f"the summary of a loaded {type(self._model).__name__} knows what it had been asked before the model "
+                "was saved; the rows of the fit are gone. model.evaluate(df) asks those of any DataFrame, and "
+                "write().option('persistSummary', 'all') saves every number that a summary can tell"
+            )
+        return self._dataset
+
+    def _metric(self, name: str, *options: float) -> Any:
+        """A metric of MLlib's, which is computed once."""
+        key = f"{name}({', '.join(map(repr, options))})" if options else name
+        if key not in self._known:
+            found = getattr(self._of_mllib, name)
+            found = found(*options) if options else found
+            self._known[key] = found if np.ndim(found) == 0 else list(found)
+        return self._known[key]
+
+    def _ask_metrics(self) -> None:
+        """Have all metrics computed that there are."""
+        for kind in type(self).__mro__:
+            for name in [name for name, value in vars(kind).items() if isinstance(value, Metric)]:
+                with suppress(UnsupportedOperationException, IncompatibleError):  # tweedie has no AIC
+                    getattr(self, name)
 
     @property
     def predictionCol(self) -> str:
@@ -84,7 +130,7 @@ class Evaluation:
     def _scored(self) -> DataFrame:
         """The rows as the model scores them, under plain names."""
         columns = input_columns(self._model)
-        df = select_labelled(self._dataset, columns)
+        df = select_labelled(self._rows(), columns)
         if columns.weight is None:
             df = df.withColumn("weight", F.lit(1.0))
         model = self._model.copy()
@@ -96,7 +142,7 @@ class Evaluation:
 
     def _summary_of_mllib(self) -> Any:
         model, columns = self._model, input_columns(self._model)
-        df = select_labelled(self._dataset, columns)
+        df = select_labelled(self._rows(), columns)
         twin: Any = mllib_model_of(model)
         if columns.offset is not None and not twin.hasParam("offsetCol"):
             # MLlib's model adds no offset: here it is a feature more, with the coefficient 1.
@@ -132,13 +178,18 @@ class ClassificationEvaluation(Evaluation):
     weightedRecall = metric("weightedRecall", "Mean recall, by weight of labels.")
     weightedPrecision = metric("weightedPrecision", "Mean precision, by weight of labels.")
 
+    def _ask_metrics(self) -> None:
+        super()._ask_metrics()
+        self.fMeasureByLabel()
+        self.weightedFMeasure()
+
     def fMeasureByLabel(self, beta: float = 1.0) -> list[float]:
         """F-measure of each label."""
-        return list(self._of_mllib.fMeasureByLabel(beta))
+        return list(self._metric("fMeasureByLabel", beta))
 
     def weightedFMeasure(self, beta: float = 1.0) -> float:
         """Mean F-measure, by weight of labels."""
-        return float(self._of_mllib.weightedFMeasure(beta))
+        return float(self._metric("weightedFMeasure", beta))
 
 
 class BinaryEvaluation(ClassificationEvaluation):
@@ -149,11 +200,11 @@ class BinaryEvaluation(ClassificationEvaluation):
         return BinaryMetrics(self._scored().withColumn("score", vector_to_array(F.col(score))[1]))
 
     areaUnderROC = metric("areaUnderROC", "Area under the ROC curve.")
-    roc = metric("roc", "The ROC curve: a DataFrame of ``FPR`` and ``TPR``.")
-    pr = metric("pr", "The precision-recall curve: a DataFrame of ``recall`` and ``precision``.")
-    fMeasureByThreshold = metric("fMeasureByThreshold", "A DataFrame of ``threshold`` and ``F-Measure``.")
-    precisionByThreshold = metric("precisionByThreshold", "A DataFrame of ``threshold`` and ``precision``.")
-    recallByThreshold = metric("recallByThreshold", "A DataFrame of ``threshold`` and ``recall``.")
+    roc = table("roc", "The ROC curve: a DataFrame of ``FPR`` and ``TPR``.")
+    pr = table("pr", "The precision-recall curve: a DataFrame of ``recall`` and ``precision``.")
+    fMeasureByThreshold = table("fMeasureByThreshold", "A DataFrame of ``threshold`` and ``F-Measure``.")
+    precisionByThreshold = table("precisionByThreshold", "A DataFrame of ``threshold`` and ``precision``.")
+    recallByThreshold = table("recallByThreshold", "A DataFrame of ``threshold`` and ``recall``.")
 
 
 class RegressionEvaluation(Evaluation):

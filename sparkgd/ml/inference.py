@@ -1,4 +1,4 @@
-"""Standard errors of a fit without a penalty, and the table that shows them."""
+"""Standard errors of a fit without a penalty: which fits have them, and the rounds that find them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pyspark.sql import DataFrame
-from scipy import linalg, stats
+from scipy import linalg
 
 from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.information import InformationKernel, Leverage, ScoresByGroup
-from sparkgd.losses.families import BinomialFamily, Family, PowerFamily
-from sparkgd.losses.links import Link
+from sparkgd.kernels.likelihood import Likelihood
 from sparkgd.ml.clustered import cluster_column, spread_of_clusters
+from sparkgd.ml.coefficient_errors import Inference, MultinomialInference
 from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.class_weights import class_weights_of
 from sparkgd.ml.params.shared import value_or_none
@@ -30,66 +29,6 @@ Array: TypeAlias = npt.NDArray[np.float64]
 COVARIANCES = {"classic": None, "HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2, "cluster": None}
 """The power of ``1 - leverage`` that squared scores are divided by; None where single scores do not count."""
 
-KNOWN_DISPERSION = (BinomialFamily(), PowerFamily(1.0))
-"""Families whose variance is that of their mean: no dispersion is estimated, and statistics are normal."""
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What a fit says about the coefficients beyond its own sample; the intercept, where there is one, comes last.
-
-    Attributes
-    ----------
-    names : list of str
-    estimates, standardErrors : ndarray (k,)
-        A column that is constant has no standard error: nan.
-    covariance : str
-        ``classic``, or the kind of sandwich.
-    dispersion : float
-        1 where the family has none.
-    degreesOfFreedom : int
-        Rows less coefficients; of clustered errors clusters less one.
-    isNormal : bool
-        Whether statistics are normal, as with a known dispersion, or Student's.
-    """
-
-    names: list[str]
-    estimates: Array
-    standardErrors: Array
-    covariance: str
-    dispersion: float
-    degreesOfFreedom: int
-    isNormal: bool
-
-    @property
-    def statistics(self) -> Array:
-        """Estimates by standard errors: z or t."""
-        return self.estimates / self.standardErrors
-
-    @property
-    def pValues(self) -> Array:
-        """Two-sided p-values of the hypothesis that a coefficient is 0."""
-        return np.asarray(2.0 * self._distribution.sf(np.abs(self.statistics)))
-
-    def interval(self, level: float = 0.95) -> Array:
-        """Confidence intervals (k, 2)."""
-        width = self._distribution.ppf(0.5 + 0.5 * level) * self.standardErrors
-        return np.column_stack([self.estimates - width, self.estimates + width])
-
-    @property
-    def _distribution(self) -> Any:
-        return stats.norm if self.isNormal else stats.t(self.degreesOfFreedom)
-
-    def table(self) -> pd.DataFrame:
-        """A row for each coefficient: estimate, standard error, statistic, p-value and 95% interval."""
-        low, high = self.interval().T
-        letter = "z" if self.isNormal else "t"
-        columns = {
-            "estimate": self.estimates, "std error": self.standardErrors, letter: self.statistics,
-            f"P>|{letter}|": self.pValues, "0.025": low, "0.975": high,
-        }  # fmt: skip
-        return pd.DataFrame(columns, index=pd.Index(self.names, name="name"))
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -101,18 +40,19 @@ class Fit:
         With the params of the fit.
     rows : DataFrame
         That it was fitted to.
-    family, link
-        Of the generalized linear model that it is.
-    weights, intercept, names
-        Of the fitted model.
+    likelihood : Likelihood
+        Of its labels.
+    weights : ndarray (K, p)
+    intercepts : ndarray (K,)
+    names : list of str
+        Of the features.
     """
 
     estimator: LinearEstimator[Any]
     rows: DataFrame
-    family: Family
-    link: Link
+    likelihood: Likelihood
     weights: Array
-    intercept: float
+    intercepts: Array
     names: list[str]
 
 
@@ -137,6 +77,7 @@ def infer(fit: Fit, covariance: str, cluster: str | None = None) -> Inference:
     """
     _check(covariance, cluster)
     refuse_penalised(fit.estimator)
+    _check_outputs(fit, covariance)
     if cluster is not None:
         cluster_column(fit.rows, cluster)
     estimator, power = fit.estimator, COVARIANCES[covariance]
@@ -157,6 +98,37 @@ def _check(covariance: str, cluster: str | None) -> None:
         raise InvalidParamError("covariance='cluster' needs clusterCol, the column that says which rows are alike")
     if covariance != "cluster" and cluster is not None:
         raise IncompatibleError(f"clusterCol={cluster!r} is for covariance='cluster', not {covariance!r}")
+
+
+def _check_outputs(fit: Fit, covariance: str) -> None:
+    """Refuse models of several raw predictions what is defined for one."""
+    if COVARIANCES[covariance] and len(fit.intercepts) > 1:
+        allowed = ", ".join(name for name, power in COVARIANCES.items() if not power)
+        raise IncompatibleError(
+            f"covariance={covariance!r} is about the leverage of a row, which a multinomial model has for each class; "
+            f"give one of {allowed}"
+        )
+
+
+def _check_classes(fit: Fit, statistics: Statistics) -> None:
+    """Refuse classes that no row has: their intercepts have no estimate."""
+    classes = range(len(fit.intercepts))
+    absent = [str(k) for k in classes if len(classes) > 1 and not statistics.class_weights.get(k)]
+    if absent:
+        raise IncompatibleError(
+            f"no row has the label {', '.join(absent)}: of such a class nothing is known, so there are no errors"
+        )
+
+
+def refuse_infinite(intercepts: Array) -> None:
+    """Refuse models at infinity, where nothing has errors.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if not np.isfinite(intercepts).all():
+        raise IncompatibleError("the label is constant: the intercept is infinite, where nothing has errors")
 
 
 def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
@@ -181,14 +153,15 @@ def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
 def _inferred(fit: Fit, data: TrainingData, covariance: str, cluster: str | None, name: str) -> Inference:
     statistics, has_intercept = data.rows.statistics, bool(fit.estimator.getOrDefault("fitIntercept"))
     center, scale, kept = _coordinates(statistics, has_intercept)
+    likelihood = fit.likelihood
+    _check_classes(fit, statistics)
     kernel = InformationKernel(
-        fit.family, fit.link, fit.weights, fit.intercept, center, scale, has_intercept, held_out=data.held_out
+        likelihood, fit.weights, fit.intercepts, center, scale, has_intercept, held_out=data.held_out
     )
     information, pearson = _ask(kernel, data, name)
-    inverse = _inverse(information, kept)
-    freedom = statistics.rows - int(np.count_nonzero(kept))
-    is_known = fit.family in KNOWN_DISPERSION
-    dispersion = 1.0 if is_known else pearson / freedom if freedom > 0 else np.nan
+    inverse = _inverse(information, np.tile(kept, kernel.outputs))
+    freedom = statistics.rows - kernel.outputs * int(np.count_nonzero(kept))
+    dispersion = 1.0 if likelihood.has_known_dispersion else pearson / freedom if freedom > 0 else np.nan
     spread, power = inverse * dispersion, COVARIANCES[covariance]
     if power is not None:
         scores, _ = _ask(replace(kernel, leverage=Leverage(inverse, power)), data, name)
@@ -199,16 +172,29 @@ def _inferred(fit: Fit, data: TrainingData, covariance: str, cluster: str | None
         factor = (statistics.rows - 1) / freedom if freedom > 0 else np.nan
         spread = inverse @ found.spread @ inverse * (found.groups / (found.groups - 1) * factor)
         freedom = found.groups - 1
-    variances = _raw_variances(spread, center, scale, has_intercept)
-    return Inference(
-        names=fit.names + ["(Intercept)"] * has_intercept,
-        estimates=np.append(fit.weights, [fit.intercept] * has_intercept),
-        standardErrors=np.where(kept, np.sqrt(variances), np.nan),
-        covariance=covariance,
-        dispersion=dispersion,
-        degreesOfFreedom=freedom,
-        isNormal=is_known,
-    )
+    covariances = _raw_covariances(spread, kernel.outputs, center, scale, has_intercept)
+    covariances[~kept] = np.nan
+    return _told(fit, covariances, has_intercept, covariance, dispersion, freedom)
+
+
+def _told(
+    fit: Fit, covariances: Array, has_intercept: bool, covariance: str, dispersion: float, freedom: int
+) -> Inference:
+    """The inference of covariances (q, m, m) of what is identified."""
+    contrast = fit.likelihood.contrast
+    estimates = np.column_stack([fit.weights, fit.intercepts]) if has_intercept else fit.weights
+    covariances = contrast @ covariances @ contrast.T
+    variances = np.einsum("qkk->kq", covariances)
+    told: dict[str, Any] = {
+        "names": (fit.names + ["(Intercept)"] * has_intercept) * len(estimates),
+        "estimates": estimates.ravel(),
+        "standardErrors": np.sqrt(variances).ravel(),
+        "covariance": covariance,
+        "dispersion": dispersion,
+        "degreesOfFreedom": freedom,
+        "isNormal": fit.likelihood.has_known_dispersion,
+    }
+    return Inference(**told) if len(estimates) == 1 else MultinomialInference(**told, classCovariances=covariances)
 
 
 def _ask(kernel: InformationKernel, data: TrainingData, description: str) -> tuple[Array, float]:
@@ -232,6 +218,11 @@ def _inverse(information: Array, kept: npt.NDArray[np.bool_]) -> Array:
     """Inverse of the part about the coefficients that are kept, zero elsewhere."""
     part = information[np.ix_(kept, kept)]
     size = np.sqrt(np.diag(part))
+    if not np.all(size > 0.0):
+        raise IncompatibleError(
+            "the model is certain of every row, so its coefficients have no standard errors: their estimates are at "
+            "infinity. A penalty keeps them finite"
+        )
     unit = part / np.outer(size, size)
     values = linalg.eigvalsh(unit) if len(unit) else np.ones(1)
     if not values[0] > len(unit) * np.finfo(float).eps * values[-1]:
@@ -244,10 +235,12 @@ def _inverse(information: Array, kept: npt.NDArray[np.bool_]) -> Array:
     return inverse
 
 
-def _raw_variances(spread: Array, center: Array, scale: Array, has_intercept: bool) -> Array:
-    """Variances of raw coefficients, from the covariance of those of centred and scaled columns."""
-    variances = np.diag(spread)[: len(scale)] * scale**2
+def _raw_covariances(spread: Array, outputs: int, center: Array, scale: Array, has_intercept: bool) -> Array:
+    """Covariances (q, m, m) over m outputs of each raw coefficient, from those of centred and scaled columns."""
+    width = len(scale) + has_intercept
+    spread = spread.reshape(outputs, width, outputs, width)
+    raw: Array = np.einsum("kjlj->jkl", spread)[: len(scale)] * scale[:, None, None] ** 2
     if not has_intercept:
-        return np.asarray(variances)
+        return raw
     back = np.append(-center * scale, 1.0)
-    return np.append(variances, back @ spread @ back)
+    return np.concatenate([raw, np.einsum("i,kilj,j->kl", back, spread, back, optimize=True)[None]])

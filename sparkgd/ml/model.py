@@ -56,8 +56,8 @@ class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary, HasPath):
     def coefficientTable(self) -> pd.DataFrame:
         """The coefficients by name, the intercept last; one column for each class if multinomial.
 
-        Where the model was fitted in this process, by maximum likelihood and without a penalty, with standard errors,
-        tests and intervals: see ``summary.inference``.
+        Where the model was fitted in this process, by maximum likelihood and without a penalty, it is the table of
+        ``summary.inference()``, with standard errors, tests and intervals, and with a row for each class and name.
         """
         names = [*self.featureNames, "(Intercept)"]
         columns = ["estimate"] if len(self._intercepts) == 1 else [f"class {k}" for k in range(len(self._intercepts))]

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from sparkgd.exceptions import IncompatibleError, SparkGDError
-from sparkgd.losses.families import Family
-from sparkgd.losses.links import Link
+from sparkgd.exceptions import IncompatibleError, NoTrainingRowsError, SparkGDError
+from sparkgd.kernels.likelihood import Likelihood
+from sparkgd.ml.coefficient_errors import Inference, recalled
 from sparkgd.ml.evaluation import Evaluation
 from sparkgd.ml.exchange import MLlibTwin
-from sparkgd.ml.inference import Fit, Inference, infer, refuse_penalised
+from sparkgd.ml.inference import Fit, infer, refuse_infinite, refuse_penalised
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.scoring import quoted
 from sparkgd.ml.summary import TrainingSummary
@@ -31,17 +31,29 @@ class ModelSummary(TrainingSummary, Evaluation):
     training : TrainingSummary
         How the fit went.
     model : MLlibTwin
-    dataset : DataFrame
-        What the model was fitted to, validation rows included.
+    dataset : DataFrame or None
+        What the model was fitted to, validation rows included; None if it was loaded.
     estimator : LinearEstimator
         With the params of the fit.
     """
 
-    def __init__(self, training: TrainingSummary, model: MLlibTwin, dataset: DataFrame, estimator: Any) -> None:
+    def __init__(self, training: TrainingSummary, model: MLlibTwin, dataset: DataFrame | None, estimator: Any) -> None:
         vars(self).update(vars(training))
         validation = value_or_none(model, "validationIndicatorCol")
-        Evaluation.__init__(self, model, dataset.where(~quoted(validation)) if validation else dataset)
+        rows = dataset.where(~quoted(validation)) if dataset is not None and validation else dataset
+        Evaluation.__init__(self, model, rows)
         self._estimator, self._all_rows = estimator, dataset
+
+    def _found(self) -> dict[str, Any]:
+        return {"metrics": self._known}
+
+    def _recall(self, found: dict[str, Any]) -> None:
+        self._known = dict(found["metrics"])
+
+    def _ask_all(self) -> None:
+        """Nothing where the rows are gone."""
+        if self._dataset is not None:
+            self._ask_metrics()
 
     def _repr_html_(self) -> str:
         """For notebooks."""
@@ -55,6 +67,17 @@ class InferenceSummary(ModelSummary):
     read again.
     """
 
+    def _found(self) -> dict[str, Any]:
+        return {**super()._found(), "inferences": [[*key, found.told()] for key, found in self._inferences.items()]}
+
+    def _recall(self, found: dict[str, Any]) -> None:
+        super()._recall(found)
+        self._inferences.update({(kind, cluster): recalled(told) for kind, cluster, told in found["inferences"]})
+
+    def _ask_all(self) -> None:
+        super()._ask_all()
+        self._table_or_none()
+
     def inference(self, covariance: str = "classic", clusterCol: str | None = None) -> Inference:
         """Standard errors and what follows from them.
 
@@ -63,8 +86,9 @@ class InferenceSummary(ModelSummary):
         covariance : str
             ``classic``: by the information of the model. ``HC0`` to ``HC3``: a sandwich, which holds where the variance
             is not what the model says (MacKinnon and White, 1985: Some heteroskedasticity-consistent covariance matrix
-            estimators). ``cluster``: a sandwich of the scores summed by cluster, which holds where rows of a cluster
-            depend on each other (Liang and Zeger, 1986: Longitudinal data analysis using generalized linear models).
+            estimators); of a multinomial model HC0 and HC1. ``cluster``: a sandwich of the scores summed by cluster,
+            which holds where rows of a cluster depend on each other (Liang and Zeger, 1986: Longitudinal data analysis
+            using generalized linear models).
         clusterCol : str, optional
             For ``cluster``: the column that says to which cluster a row belongs, of any type by which Spark groups.
 
@@ -78,6 +102,8 @@ class InferenceSummary(ModelSummary):
             If the fit has a penalty or bounds, or its columns depend on each other.
         InvalidDataError
             If the clusters of rows are null, or there is only one.
+        NoTrainingRowsError
+            If the model was loaded, and these errors had not been asked for before it was saved.
 
         Notes
         -----
@@ -89,9 +115,12 @@ class InferenceSummary(ModelSummary):
         found = self._inferences.get((covariance, clusterCol))
         if found is None:
             self._refuse_inference()
-            family, link = self._family_and_link()
-            weights, intercept, names = self._model._weights[0], self._model.intercept, self._model.featureNames
-            fit = Fit(self._estimator, self._all_rows, family, link, weights, intercept, names)
+            model, likelihood = self._model, self._likelihood()
+            self._rows()
+            assert self._all_rows is not None
+            fit = Fit(
+                self._estimator, self._all_rows, likelihood, model._weights, model._intercepts, model.featureNames
+            )
             found = self._inferences[covariance, clusterCol] = infer(fit, covariance, clusterCol)
         return found
 
@@ -99,13 +128,14 @@ class InferenceSummary(ModelSummary):
     def _inferences(self) -> dict[tuple[str, str | None], Inference]:
         return {}
 
-    def _family_and_link(self) -> tuple[Family, Link]:
-        """Of the generalized linear model that this is."""
+    def _likelihood(self) -> Likelihood:
+        """Of the labels."""
         raise NotImplementedError
 
     def _refuse_inference(self) -> None:
         """Refuse fits that have no standard errors."""
         refuse_penalised(self._estimator)
+        refuse_infinite(self._model._intercepts)
 
     @property
     def coefficientStandardErrors(self) -> list[float]:
@@ -131,7 +161,7 @@ class InferenceSummary(ModelSummary):
         """See `TrainingSummary`."""
         try:
             return self.coefficientTable
-        except IncompatibleError:
+        except (IncompatibleError, NoTrainingRowsError):
             return None
 
     def __str__(self) -> str:
@@ -144,4 +174,5 @@ class InferenceSummary(ModelSummary):
         formats = {name: FORMATS.get(name, "{:.3g}").format for name in table.columns}
         note = f"{found.covariance} standard errors, {found.degreesOfFreedom} residual degrees of freedom"
         note += "" if found.isNormal else f", dispersion {found.dispersion:.6g}"
-        return f"{self!r}\n\n{table.rename_axis(None).to_string(formatters=formats)}\n\n{note}"
+        table.index.names = [None] * table.index.nlevels
+        return f"{self!r}\n\n{table.to_string(formatters=formats)}\n\n{note}"

@@ -13,13 +13,22 @@ from pyspark.sql import functions as F
 from sparkgd.engine.files import overwritten
 from sparkgd.exceptions import ModelFormatError
 from sparkgd.losses.custom import check_imported
+from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
+from sparkgd.ml.saved_summary import recall, saved
+from sparkgd.ml.summary import HasSummary
 
 FORMAT_VERSION = 1
 """Of saved models."""
 
 SCORED_BY = {*SCORING_PARAMS, "family", "link", "variancePower", "linkPower"} - {"handleInvalid"}
 """Params of models that are saved where MLlib saves its own."""
+
+SUMMARY = "summary"
+"""Where it has its summary."""
+
+PERSIST_SUMMARY = ("true", "false", "all")
+"""Values of the writer's option ``persistSummary``."""
 
 FIT_PARAMS, FIT_DEFAULTS = "fitParamMap", "fitDefaultParamMap"
 """Where a saved model has the other params, which tell how it was fitted."""
@@ -98,12 +107,13 @@ def save_metadata(instance: ScoringParams, path: str, spark: SparkSession) -> No
     DefaultParamsWriter.saveMetadata(instance, path, spark, paramMap=instance._saved_params())
 
 
-def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession) -> None:
+def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession, more: dict[str, Any]) -> None:
     """Write class and params: those by which it scores where MLlib has them, for its readers refuse others."""
     saved, defaults = model._saved_params(), {param.name: value for param, value in model._defaultParamMap.items()}
     told = copy.copy(model)
     told._defaultParamMap = {param: value for param, value in told._defaultParamMap.items() if param.name in SCORED_BY}
     extra = {
+        **more,
         "formatVersion": FORMAT_VERSION,
         FIT_PARAMS: {name: value for name, value in saved.items() if name not in SCORED_BY},
         FIT_DEFAULTS: {name: value for name, value in defaults.items() if name not in SCORED_BY},
@@ -115,20 +125,49 @@ def save_model_metadata(model: ScoringParams, path: str, spark: SparkSession) ->
 
 
 class ModelWriter(Writer):
-    """Writes a model's params and data."""
+    """Writes a model's params, data and summary.
+
+    ``option("persistSummary", ...)`` is ``true``, by default: the summary is saved with what it has been asked before;
+    ``all``: it is asked every number that it can tell first, standard errors included, for which its rows are read; or
+    ``false``: it is left out.
+    """
 
     def __init__(self, model: Saved) -> None:
         super().__init__()
         self._model = model
+        self._told: dict[str, Any] = {}
+
+    def save(self, path: str) -> None:
+        """Write the directory.
+
+        Raises
+        ------
+        InvalidParamError
+            If ``persistSummary`` has another value.
+        """
+        self._told = self._summary()  # before what is there is overwritten: rows may be asked
+        super().save(path)
 
     def saveImpl(self, path: str) -> None:
         """Write the directory; called by ``save`` once the path is free."""
-        save_model_metadata(cast(ScoringParams, self._model), path, self.sparkSession)
+        save_model_metadata(cast(ScoringParams, self._model), path, self.sparkSession, self._told)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         # Python's integers become bigint, which MLlib's reader of the same row refuses.
         counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}
         frame = frame.withColumns(counts)
         frame.coalesce(1).write.parquet(os.path.join(path, "data"))
+
+    def _summary(self) -> dict[str, Any]:
+        """The summary's part of the metadata."""
+        wish = self.optionMap.get("persistsummary", "true").lower()
+        if wish not in PERSIST_SUMMARY:
+            raise InvalidParamError(f"persistSummary={wish!r} is not allowed; give one of {', '.join(PERSIST_SUMMARY)}")
+        model = cast(HasSummary, self._model)
+        if wish == "false" or not model.hasSummary:
+            return {}
+        if wish == "all":
+            model.summary._ask_all()
+        return {SUMMARY: saved(model.summary)}
 
 
 class ModelReader(MLReader[Any]):
@@ -162,6 +201,8 @@ class ModelReader(MLReader[Any]):
         model._setDefault(**metadata.get(FIT_DEFAULTS, {}))
         check_named_loss(model, path)
         model._feature_names = metadata.get("featureNames")
+        if SUMMARY in metadata:
+            recall(model, metadata[SUMMARY])
         return model
 
 

@@ -13,6 +13,7 @@ from sparkgd.training.loop import Outcome
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from pyspark.sql import DataFrame
 
 
 class TrainingSummary:
@@ -83,6 +84,16 @@ class TrainingSummary:
         }
         return "\n".join([type(self).__name__, *(f"  {name:<12}{text}" for name, text in lines.items())])
 
+    def _found(self) -> dict[str, Any] | None:
+        """What the rows have been asked since the fit, for whoever saves it; None if they cannot be asked."""
+        return None
+
+    def _recall(self, found: dict[str, Any]) -> None:
+        """Take over what `_found` told."""
+
+    def _ask_all(self) -> None:
+        """Ask the rows all that can be saved."""
+
     def _table_or_none(self) -> pd.DataFrame | None:
         """The table of coefficients with standard errors; None where there are none."""
         return None
@@ -116,26 +127,31 @@ def _earlier(outcome: Outcome) -> str:
 
 
 class HasSummary:
-    """A model that may carry the summary of its training; a loaded model has none, as in ``pyspark.ml``."""
+    """A model with the summary of its training, which is saved with it."""
 
     _summary: Any = None
 
     @property
     def hasSummary(self) -> bool:
-        """Whether the model was trained in this process."""
+        """Whether there is a summary: the model was fitted, or loaded with the summary that was saved with it."""
         return self._summary is not None
 
     @property
     def summary(self) -> TrainingSummary:
-        """Summary of the training.
+        """Summary of the training; that of a loaded model knows what it had been asked before the model was saved.
 
         Raises
         ------
         RuntimeError
-            If the model has none because it was loaded.
+            If the model has none.
         """
         if self._summary is None:
             raise RuntimeError(
-                f"No training summary available for this {type(self).__name__}: it was loaded, not fitted"
+                f"No training summary available for this {type(self).__name__}: it was not fitted here, and none was "
+                "saved with it"
             )
         return self._summary  # type: ignore[no-any-return]
+
+    def _summary_of(self, training: TrainingSummary, dataset: DataFrame | None, estimator: Any) -> TrainingSummary:
+        """The summary of a fit that went like ``training``; ``dataset`` is None where its rows are gone."""
+        return training

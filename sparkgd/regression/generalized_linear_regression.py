@@ -27,6 +27,7 @@ from sparkgd.ml.params.rules import Rule, one_of, one_of_in_any_case
 from sparkgd.ml.params.shared import TrainingParams, param, value_or_none, with_accessors, with_model_accessors
 from sparkgd.ml.params.signatures import Getter, Setter, TrainingAccessors, TrainingSettings
 from sparkgd.ml.scoring import configured, java_object, mllib_model
+from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import ElasticNet, Penalty
 from sparkgd.questions import WorkingWeightQuestion
 from sparkgd.regression.glm_family import (
@@ -135,7 +136,10 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
 
     def _remember(self, dataset: DataFrame, estimator: Any) -> None:
         super()._remember(dataset, estimator)
-        self._summary = GeneralizedLinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
+        self._summary = self._summary_of(self._summary, dataset, estimator)
+
+    def _summary_of(self, training: TrainingSummary, dataset: DataFrame | None, estimator: Any) -> TrainingSummary:
+        return GeneralizedLinearRegressionTrainingSummary(training, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": mean_in_sql(family_and_link(self).link, margins[0]), "margin": margins[0]}

@@ -30,6 +30,7 @@ from sparkgd.ml.params.signatures import (
     TrainingSettings,
 )
 from sparkgd.ml.scoring import mllib_model
+from sparkgd.ml.summary import TrainingSummary
 from sparkgd.penalties import Penalty
 from sparkgd.regression.summaries import LinearRegressionSummary, LinearRegressionTrainingSummary
 from sparkgd.solvers.registry import SOLVERS
@@ -88,7 +89,10 @@ class LinearRegressionModel(_LinearParams, MLlibTwin):
 
     def _remember(self, dataset: DataFrame, estimator: Any) -> None:
         super()._remember(dataset, estimator)
-        self._summary = LinearRegressionTrainingSummary(self._summary, self, dataset, estimator)
+        self._summary = self._summary_of(self._summary, dataset, estimator)
+
+    def _summary_of(self, training: TrainingSummary, dataset: DataFrame | None, estimator: Any) -> TrainingSummary:
+        return LinearRegressionTrainingSummary(training, self, dataset, estimator)
 
     def _sql(self, margins: Sequence[str]) -> dict[str, str]:
         return {"prediction": margins[0], "margin": margins[0]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkgd.kernels.likelihood import GeneralizedLikelihood, Likelihood
 from sparkgd.losses.families import Family, PowerFamily
 from sparkgd.losses.links import LINKS, Link
 from sparkgd.ml.errors import IncompatibleError
@@ -22,8 +23,8 @@ class LinearRegressionTrainingSummary(InferenceSummary, LinearRegressionSummary)
         if self._model.getOrDefault("loss") != "squaredError":
             raise IncompatibleError("loss='huber': standard errors are there for loss='squaredError'")
 
-    def _family_and_link(self) -> tuple[Family, Link]:
-        return PowerFamily(0.0), LINKS["identity"]
+    def _likelihood(self) -> Likelihood:
+        return GeneralizedLikelihood(PowerFamily(0.0), LINKS["identity"])
 
 
 class GeneralizedLinearRegressionSummary(DevianceEvaluation):
@@ -42,5 +43,5 @@ class GeneralizedLinearRegressionTrainingSummary(InferenceSummary, GeneralizedLi
         """Iterations of the solver: ``totalIterations``."""
         return self.totalIterations
 
-    def _family_and_link(self) -> tuple[Family, Link]:
-        return GeneralizedLinearRegressionSummary._family_and_link(self)
+    def _likelihood(self) -> Likelihood:
+        return GeneralizedLikelihood(*self._family_and_link())

@@ -125,7 +125,7 @@ class Newton(Solver[NewtonState]):
         return replace(start, active=state.active, hessian=state.hessian, contraction=state.contraction)
 
     def ask(self, state: NewtonState) -> Question:
-        trials = _trials(state)
+        trials = self._trials(state)
         if len(trials) > 1 or self._keeps_hessian(state):
             return GradientQuestion(trials)
         return HessianQuestion(trials[0], self._working_set(state, trials[0]), _next_caution(state))
@@ -146,8 +146,13 @@ class Newton(Solver[NewtonState]):
             return self._moved(replace(state, hessian=corrected(state.hessian, move, change)), reply)
         return replace(state, steps=state.steps[best : best + 1])
 
+    def _trials(self, state: NewtonState) -> Array:
+        """The points (m, n) that the steps lead to."""
+        trials = state.point + state.steps[:, None] * state.direction
+        return trials if self.penalty.is_smooth else np.array([self.penalty.project(trial) for trial in trials])
+
     def _best(self, state: NewtonState, reply: Reply) -> int:
-        trials = _trials(state)
+        trials = self._trials(state)
         return best_rung(
             state.value + self.penalty.rough_value(state.point),
             state.residual,
@@ -157,14 +162,16 @@ class Newton(Solver[NewtonState]):
         )
 
     def _moved(self, state: NewtonState, reply: Reply) -> NewtonState:
-        point, gradient = _trials(state)[0], reply.gradients[0]
+        point, gradient = self._trials(state)[0], reply.gradients[0]
         active, hessian, caution = state.active, state.hessian, state.caution
         if reply.hessian is not None:
             hessian, working_set = reply.hessian, self._working_set(state, point)
             caution = _next_caution(state)
             active = np.arange(len(point)) if working_set is None else working_set
         direction, is_free = self._direction(point, gradient, active, hessian)
-        rough = self.penalty.rough_value(point) - self.penalty.rough_value(point + direction)
+        # Rounding must not carry the sum beyond a wall that the minimiser is at: it would seem to cost infinitely much.
+        end = self.penalty.project(point + direction)
+        rough = self.penalty.rough_value(point) - self.penalty.rough_value(end)
         promised = rough - float(gradient @ direction)
         residual = prox_residual(self.penalty, point, gradient)
         inside = prox_residual(self.penalty.restricted(active), point[active], gradient[active])
@@ -225,10 +232,6 @@ class Newton(Solver[NewtonState]):
         """Whether the gradient calls for other entries than those that may move."""
         wanted = self._working_set(state, state.point)
         return wanted is not None and not np.array_equal(wanted, state.active)
-
-
-def _trials(state: NewtonState) -> Array:
-    return np.asarray(state.point + state.steps[:, None] * state.direction)
 
 
 def _next_caution(state: NewtonState) -> float:

@@ -78,7 +78,7 @@ class Stopping:
         if state.residual <= limit and not far:
             return f"gradient norm {state.residual:.3g} <= {limit:.3g}"
         limit = GAP_FACTOR * self.tol * abs(current)
-        if state.gap <= limit:
+        if np.isfinite(state.gap) and state.gap <= limit:
             return f"estimated gap {state.gap:.3g} <= {limit:.3g}"
         limit = OBJECTIVE_FACTOR * self.tol * abs(current)
         remaining = _remaining_fall(objectives)

@@ -136,9 +136,8 @@ def test_a_model_is_saved_and_loaded(df, tmp_path, estimator, model_class, other
     assert loaded.numFeatures == 3
     assert loaded.transform(df).collect() == model.transform(df).collect()
     assert model.hasSummary
-    assert not loaded.hasSummary
-    with pytest.raises(RuntimeError, match="No training summary"):
-        _ = loaded.summary
+    assert loaded.hasSummary
+    assert loaded.summary.objectiveHistory == model.summary.objectiveHistory
     with pytest.raises(Exception, match="already exists"):
         model.save(path)
     model.write().overwrite().save(path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from pyspark.ml.linalg import Matrices, Vectors
+import numpy.typing as npt
+from pyspark.ml.linalg import Matrices, Vector, Vectors
 from pyspark.sql import DataFrame, SparkSession
+
+from tests.support import datasets
 
 ROWS, COLUMNS = 90, 4
 
@@ -27,23 +30,30 @@ class Case:
     storage : str
         Column of features: ``dense`` or ``sparse`` vectors, or ``varying``: without the constant column.
     params : mapping of str to object
+    data : str
+        ``generated``, or the name of a real data set.
     """
 
     estimator: str
     label: str
     storage: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "generated"
 
     def __str__(self) -> str:
         values = "-".join(f"{name}={_short(value)}" for name, value in self.params.items())
-        return f"{self.estimator}-{self.label}-{self.storage}-{values}"
+        return f"{self.estimator}-{self.data}-{self.label}-{self.storage}-{values}"
 
 
 def _short(value: object) -> str:
     return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float | int) else "given"
 
 
-def grid_frame(spark: SparkSession) -> DataFrame:
+Columns: TypeAlias = dict[str, npt.NDArray[np.float64]]
+"""The columns of a data set: its features, labels, weights and offsets."""
+
+
+def generated() -> Columns:
     """Few rows of badly scaled columns, one of them constant, with labels of every kind."""
     rng = np.random.default_rng(5)
     features = rng.normal(size=(ROWS, COLUMNS)) * (rng.random((ROWS, COLUMNS)) < 0.7) * [1.0, 30.0, 0.05, 1.0]
@@ -59,12 +69,26 @@ def grid_frame(spark: SparkSession) -> DataFrame:
         "weight": rng.integers(0, 4, size=ROWS).astype(float),
         "offset": 0.2 * rng.normal(size=ROWS),
     }
-    numbers = np.column_stack(list(labels.values())).tolist()
-    rows = [
-        (Vectors.dense(x), Vectors.sparse(COLUMNS, [(j, v) for j, v in enumerate(x) if v]), Vectors.dense(x[:3]), *more)
-        for x, more in zip(features.tolist(), numbers, strict=True)
-    ]
-    return spark.createDataFrame(rows, ["dense", "sparse", "varying", *labels]).coalesce(1)
+    return {"dense": features, "sparse": features, "varying": features[:, :3], **labels}
+
+
+def columns_of(data: str) -> Columns:
+    """The columns of a data set; a test of a set that is not there is skipped."""
+    if data == "generated":
+        return generated()
+    features, label = datasets.load_or_bundled(data)
+    return {"dense": features, "sparse": features, "label": label}
+
+
+def frame_of(spark: SparkSession, columns: Columns) -> DataFrame:
+    """The same as a DataFrame of one partition."""
+    storage = {name: _sparse if name == "sparse" else Vectors.dense for name, each in columns.items() if each.ndim > 1}
+    made = [map(storage.get(name, float), values.tolist()) for name, values in columns.items()]
+    return spark.createDataFrame(list(zip(*made, strict=True)), list(columns)).coalesce(1)
+
+
+def _sparse(row: list[float]) -> Vector:
+    return Vectors.sparse(len(row), [(j, value) for j, value in enumerate(row) if value])
 
 
 def crossed(**choices: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
@@ -154,4 +178,28 @@ def generalized() -> Iterator[Case]:
         yield Case("GeneralizedLinearRegression", "count", "dense", params)
 
 
-CASES = [*logistic(), *linear(), *support_vectors(), *generalized()]
+def real() -> Iterator[Case]:
+    """Real data, most of which MLlib scales and centres well and some of which take it hundreds of iterations."""
+    for strength, mix in PENALTIES:
+        penalty = {"regParam": strength / 10, "elasticNetParam": mix}
+        for data in ("breast_cancer", "wine", "diabetes"):
+            name = "LinearRegression" if data == "diabetes" else "LogisticRegression"
+            yield Case(name, "label", "dense", penalty, data)
+        yield Case("LinearRegression", "label", "sparse", {**penalty, "solver": "l-bfgs"}, "housing")
+        if strength:
+            yield Case("LogisticRegression", "label", "sparse", {**penalty, "standardization": False}, "digits")
+            yield Case("LogisticRegression", "label", "sparse", penalty, "spark_libsvm")
+    for data in ("breast_cancer", "spark_libsvm"):
+        yield Case("LinearSVC", "label", "sparse", {"regParam": 0.01}, data)
+    for data in ("abalone", "diabetes"):
+        yield Case("LinearRegression", "label", "dense", {"loss": "huber", "regParam": 0.01}, data)
+    for family, data in (("gaussian", "abalone"), ("poisson", "warpbreaks"), ("gamma", "housing")):
+        for strength in (0.0, 0.01):
+            params = {"family": family, "link": "identity" if family == "gaussian" else "log", "regParam": strength}
+            yield Case("GeneralizedLinearRegression", "label", "dense", params, data)
+    for strength in (0.0, 0.001):
+        bounds = {"lowerBoundsOnCoefficients": Matrices.dense(3, 4, [-0.3] * 12)}
+        yield Case("LogisticRegression", "label", "dense", {"regParam": strength, **bounds}, "iris")
+
+
+CASES = [*logistic(), *linear(), *support_vectors(), *generalized(), *real()]

@@ -70,6 +70,22 @@ def unpacked(name: str, directory: Path) -> Path:
     return target
 
 
+BUNDLED = ("breast_cancer", "wine", "diabetes", "digits", "iris")
+"""Sets that scikit-learn has too."""
+
+
+def load_or_bundled(name: str) -> tuple[Array, Array]:
+    """Dense features and label of a data set, where it is absent those that scikit-learn has, if it has."""
+    if name not in BUNDLED or any(SHARED.glob(f"{name}.*")):
+        features, label = load(name)
+        return features.toarray(), label
+    from sklearn import datasets
+
+    options = {"scaled": False} if name == "diabetes" else {}
+    found: tuple[Array, Array] = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
+    return found[0], found[1].astype(np.float64)
+
+
 @cache
 def load(name: str) -> tuple[sparse.csr_array, Array]:
     """Features and label of a data set; unpacked at most once a session."""

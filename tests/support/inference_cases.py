@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ LONGLEY = """
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of a generalized linear model and their clusters; ``kind`` is logistic, linear or poisson."""
+    """Rows of a generalized linear model and their clusters; ``kind`` is logistic, linear, poisson or multinomial."""
 
     kind: str
     features: Array
@@ -113,6 +114,27 @@ CASES = {
 }
 
 
+def wine() -> Case:
+    """Three classes that four columns cannot tell apart."""
+    from sklearn.datasets import load_wine
+
+    features, label = load_wine(return_X_y=True)
+    features = features[:, 1:5]
+    return Case("multinomial", features, label.astype(float), np.digitize(features[:, 0], np.arange(1, 5, 0.5)))
+
+
+def digits() -> Case:
+    """Ten classes, and five pixels of the middle row."""
+    from sklearn.datasets import load_digits
+
+    features, label = load_digits(return_X_y=True)
+    features = features[:, 33:38]
+    return Case("multinomial", features, label.astype(float), np.arange(len(label)) // 60)
+
+
+MULTINOMIAL_CASES = {each.__name__: each for each in (wine, digits)}
+
+
 def by_statsmodels(case: Case) -> dict[str, list[float]]:
     """Estimates and the errors of each kind, the intercept last.
 
@@ -122,6 +144,8 @@ def by_statsmodels(case: Case) -> dict[str, list[float]]:
     import statsmodels.api as sm
 
     design = np.column_stack([case.features, np.ones(len(case.label))])
+    if case.kind == "multinomial":
+        return multinomial_by_statsmodels(case, design)
     weight = np.ones(len(design)) if case.weight is None else case.weight
     clusters = {"groups": case.cluster}
     if case.kind == "linear":
@@ -143,9 +167,23 @@ def by_statsmodels(case: Case) -> dict[str, list[float]]:
     return {name: [float(value) for value in values] for name, values in found.items()}
 
 
+def multinomial_by_statsmodels(case: Case, design: Array) -> dict[str, list[float]]:
+    """The same of classes against class 0, class by class. HC1 is made of HC0, which statsmodels gives for it."""
+    import statsmodels.api as sm
+
+    def fitted(**options: Any) -> Any:
+        return sm.MNLogit(case.label, design).fit(method="newton", maxiter=100, tol=1e-14, disp=False, **options)
+
+    plain = fitted()
+    found = {"estimates": plain.params, "classic": plain.bse, "HC0": fitted(cov_type="HC0").bse}
+    found["HC1"] = found["HC0"] * np.sqrt(len(design) / plain.df_resid)
+    found["cluster"] = fitted(cov_type="cluster", cov_kwds={"groups": case.cluster}).bse
+    return {name: [float(value) for value in np.asarray(values).T.ravel()] for name, values in found.items()}
+
+
 def main() -> None:
     """Write the references."""
-    found = {name: by_statsmodels(case()) for name, case in CASES.items()}
+    found = {name: by_statsmodels(case()) for name, case in (CASES | MULTINOMIAL_CASES).items()}
     lines = [f'  "{name}": {json.dumps(values)}' for name, values in found.items()]
     REFERENCES.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -33,6 +33,7 @@ class PenalisedLoss:
     standardize: bool = True
     l2_factor: float = 1.0
     ddof: int = 1
+    offset: Array | float = 0.0
 
     def of(self, model: Model) -> float:
         """The objective of a fitted model of either library."""
@@ -41,7 +42,9 @@ class PenalisedLoss:
     def at(self, weights: Array, intercepts: Array) -> float:
         """The objective at weights (K, p) and intercepts (K,)."""
         raw = self.features @ weights.T + intercepts
-        values = self.loss.value_and_derivative(self.label, raw if self.loss.num_outputs > 1 else raw[:, 0])[0]
+        values = self.loss.value_and_derivative(
+            self.label, raw if self.loss.num_outputs > 1 else raw[:, 0] + self.offset
+        )[0]
         scale = deviation(self.features, self.weight, self.ddof) if self.standardize else np.ones(weights.shape[1])
         scaled = weights * scale
         ridge, lasso = np.square(scaled).sum() / 2, np.abs(scaled).sum()

@@ -135,3 +135,8 @@ def test_reasons_name_the_param_or_the_figures():
     }
     for words, ending in reasons.items():
         assert words in ending.reason
+
+
+def test_a_gap_that_is_not_finite_proves_nothing():
+    for gap in (-np.inf, np.nan, np.inf):
+        assert status(state=replace(STATE, gap=gap)) is None

@@ -88,6 +88,7 @@ def test_a_model_is_saved_and_loaded_with_its_results_and_sub_models(rows, tmp_p
     assert loaded.transform(rows).collect() == found.transform(rows).collect()
     for mine, other in zip(np.ravel(loaded.subModels), np.ravel(found.subModels), strict=True):
         assert mine.stages[-1].coefficients == other.stages[-1].coefficients
+        assert repr(mine.stages[-1].summary) == repr(other.stages[-1].summary)
     if kind == "cross-validation":
         assert loaded.stdMetrics == found.stdMetrics
     found.write().overwrite().option("persistSubModels", "false").save(path)
