@@ -10,6 +10,7 @@ Lineage remains Spark's own: a lost executor's handles are recomputed, which wri
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import pickle
 import shutil
@@ -280,13 +281,18 @@ def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> N
 
 
 def _remover(name: str) -> Callable[[Iterable[Any]], None]:
-    """Function for ``foreachPartition`` that removes a fit's directories. Runs on executors."""
+    """Function for ``foreachPartition`` that removes a fit's directories. Runs on executors.
+
+    Those of executors that were killed on the same machine stand beside this one's, and nobody else would remove them
+    before the application ends.
+    """
 
     def remove(rows: Iterable[Any]) -> None:
         for _ in rows:
             pass
-        for root in (os.environ.get("SPARK_LOCAL_DIRS") or "").split(","):
-            if root:
-                shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+        for root in filter(None, (os.environ.get("SPARK_LOCAL_DIRS") or "").split(",")):
+            beside = glob.glob(os.path.join(glob.escape(os.path.dirname(root)), "*", name))
+            for directory in {os.path.join(root, name), *beside}:
+                shutil.rmtree(directory, ignore_errors=True)
 
     return remove

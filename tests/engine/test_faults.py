@@ -40,7 +40,7 @@ def test_the_result_is_the_same_bit_by_bit(fits, fault):
     assert disturbed["objectives"] == undisturbed["objectives"]
 
 
-@pytest.mark.parametrize("fault", ["nothing", "python worker killed", "executor killed"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_no_block_stays_behind(fits, fault):
     assert fits[fault]["blocks seen"] > 0
     assert fits[fault]["blocks left"] == []

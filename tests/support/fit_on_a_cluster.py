@@ -25,7 +25,6 @@ from tests.support.processes import descendants
 
 DAEMON, EXECUTOR = "pyspark.daemon", "CoarseGrainedExecutorBackend"
 ROUNDS = 40
-PATIENCE = 20.0
 PAUSE = 3.0
 """Seconds."""
 
@@ -53,13 +52,6 @@ class Cluster:
     def blocks(self) -> list[str]:
         """Directories of blocks of all fits and executors."""
         return glob.glob(f"{self.scratch}/**/sparkgd-*", recursive=True)
-
-    def blocks_left(self) -> list[str]:
-        """Directories that are still there some seconds after a fit: a task that Spark has given up ends by itself."""
-        deadline = time.monotonic() + PATIENCE
-        while (found := self.blocks()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return found
 
     def nothing(self) -> bool:
         """The undisturbed fit."""
@@ -165,7 +157,7 @@ def main() -> None:
             "happened": len(disturber.happened) == len(faults) and all(disturber.happened),
             "coefficients": [float(x).hex() for x in [*model.coefficients, model.intercept]],
             "objectives": [x.hex() for x in model.summary.objectiveHistory],
-            "blocks left": cluster.blocks_left(),
+            "blocks left": cluster.blocks(),
             "blocks seen": disturber.blocks,
             "seconds": time.perf_counter() - began,
         }
