@@ -17,10 +17,12 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
@@ -38,6 +40,7 @@ from sparkgd.data.full_disk import disk_full_explained
 from sparkgd.data.writer import Reduce, local_directory, pack
 from sparkgd.engine.arrow_batches import bounded_batches
 from sparkgd.engine.base import Packing
+from sparkgd.engine.everywhere import on_each_executor
 from sparkgd.engine.failed_jobs import no_task_outlives
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import Packed, PackedPartition
@@ -50,6 +53,11 @@ from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrame
+
+REMEMBERED = 32
+"""Fits that have ended whose directories are removed once more."""
+
+_last_ended: WeakKeyDictionary[SparkContext, deque[str]] = WeakKeyDictionary()
 
 HANDLE_SCHEMA = "handle binary, failure string"
 """A row of each partition that has rows: its pickled handle, or why there is none."""
@@ -148,7 +156,7 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
         partitions = completed(dict(found), handles, source, read_handles)
     except BaseException:
-        _release(handles, name, None)
+        _release(handles, name, [])
         raise
     return ResidentPacked(partitions, name, handles, source)
 
@@ -264,24 +272,38 @@ def read_handles(rows: Iterable[Any]) -> Iterator[tuple[BlockHandle, float]]:
         yield pickle.loads(packed)
 
 
-def _release(handles: RDD[Any], name: str, known: list[BlockHandle] | None) -> None:
-    """Remove block files, then uncache; ``known=None`` after a failure, when nobody knows which files there are.
+def _release(handles: RDD[Any], name: str, known: list[BlockHandle]) -> None:
+    """Remove block files, those of failed tasks included, then uncache.
 
     In local mode the directories are those of ingest, which this process can see; they are removed at once. On a
-    cluster a job goes to the executors that hold handles: after a loss those may be others than at ingest.
+    cluster a task goes to every executor, not only to those that hold handles: blocks may also be where a task was
+    tried that another one overtook, and beside an executor that came in the place of one that was killed.
     """
-    for handle in known or []:
+    for handle in known:
         shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
     context = handles.context
-    if known is None or not _is_local(context):
-        with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
-            rdd = context.parallelize(range(2 * context.defaultParallelism), 2 * context.defaultParallelism)
-            (handles if known is not None else rdd).foreachPartition(_remover(name))
+    remove = _remover(_ended(context, name))
+    with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
+        if not _is_local(context):
+            on_each_executor(context, remove)
+        elif not known:
+            context.parallelize([0], 1).foreachPartition(remove)
     handles.unpersist()
 
 
-def _remover(name: str) -> Callable[[Iterable[Any]], None]:
-    """Function for ``foreachPartition`` that removes a fit's directories. Runs on executors.
+def _ended(context: SparkContext, name: str) -> frozenset[str]:
+    """The names of a fit that ends and of those that ended last.
+
+    A task that Spark has given up may write until it notices, and an executor may be too busy to remove anything: with
+    the next fit these go too.
+    """
+    last = _last_ended.setdefault(context, deque(maxlen=REMEMBERED))
+    last.append(name)
+    return frozenset(last)
+
+
+def _remover(names: frozenset[str]) -> Callable[[Iterable[Any]], None]:
+    """Function for ``foreachPartition`` that removes the directories of fits. Runs on executors.
 
     Those of executors that were killed on the same machine stand beside this one's, and nobody else would remove them
     before the application ends.
@@ -291,8 +313,8 @@ def _remover(name: str) -> Callable[[Iterable[Any]], None]:
         for _ in rows:
             pass
         for root in filter(None, (os.environ.get("SPARK_LOCAL_DIRS") or "").split(",")):
-            beside = glob.glob(os.path.join(glob.escape(os.path.dirname(root)), "*", name))
-            for directory in {os.path.join(root, name), *beside}:
+            beside = glob.glob(os.path.join(glob.escape(os.path.dirname(root)), "*", "sparkgd-*"))
+            for directory in filter(lambda path: os.path.basename(path) in names, beside):
                 shutil.rmtree(directory, ignore_errors=True)
 
     return remove

@@ -24,7 +24,9 @@ from sparkgd.training.loop import Record
 from tests.support.processes import descendants
 
 DAEMON, EXECUTOR = "pyspark.daemon", "CoarseGrainedExecutorBackend"
+EXECUTORS = 2
 ROUNDS = 40
+PATIENCE = 60.0
 PAUSE = 3.0
 """Seconds."""
 
@@ -92,8 +94,19 @@ class Cluster:
         return bool(backend.decommissionExecutor(self._executors()[0], info, True, False))
 
     def add(self) -> bool:
-        """Another executor in place of the one that left."""
-        return bool(self.spark.sparkContext._jsc.sc().requestExecutors(1))
+        """Another executor in place of the one that left: Spark forgot on that occasion that it had two."""
+        return bool(self.spark.sparkContext._jsc.sc().requestExecutors(EXECUTORS)) and self.is_whole()
+
+    def is_whole(self) -> bool:
+        """Whether there are two executors, none of them about to leave, at once or after some patience."""
+        backend = self.spark.sparkContext._jsc.sc().schedulerBackend()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = self._executors()
+            if len(found) == EXECUTORS and all(backend.isExecutorActive(name) for name in found):
+                return True
+            time.sleep(0.1)
+        return False
 
     def _nothing(self) -> Any:
         return self.spark.sparkContext._jvm.scala.Option.empty()
@@ -122,9 +135,12 @@ FAULTS: dict[str, dict[int, Callable[[Cluster], bool]]] = {
 }
 """What happens after which iteration."""
 
+WHOLE = 36
+"""Iteration after which the cluster is whole again: what a lost executor has left is removed by those beside it."""
+
 
 class Disturber:
-    """Callback that lets a fault happen, and counts the block directories."""
+    """Callback that lets a fault happen, waits for the cluster to recover, and counts the block directories."""
 
     def __init__(self, cluster: Cluster, faults: dict[int, Callable[[Cluster], bool]]) -> None:
         self._cluster, self._faults = cluster, faults
@@ -136,6 +152,8 @@ class Disturber:
         fault = self._faults.get(record.iteration)
         if fault is not None:
             self.happened.append(fault(self._cluster))
+        if record.iteration == WHOLE:
+            self.happened.append(self._cluster.is_whole())
 
 
 def main() -> None:
@@ -154,7 +172,7 @@ def main() -> None:
         began = time.perf_counter()
         model = estimator.copy().setCallbacks([disturber]).fit(df)
         results[name] = {
-            "happened": len(disturber.happened) == len(faults) and all(disturber.happened),
+            "happened": len(disturber.happened) == len(faults) + 1 and all(disturber.happened),
             "coefficients": [float(x).hex() for x in [*model.coefficients, model.intercept]],
             "objectives": [x.hex() for x in model.summary.objectiveHistory],
             "blocks left": cluster.blocks(),
