@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
-from sparkgd.classification import LogisticRegression
+from sparkgd.classification import LinearSVC, LogisticRegression
 from sparkgd.engine import driver
 from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
 from sparkgd.regression import LinearRegression
@@ -163,6 +163,31 @@ FOUND_BY_INGEST = {
         "length 0; there are no features",
     ),
     "empty": (Q(), lambda d: d.where("b > 100"), "no rows; there is nothing to train on"),
+    "features too large to be scaled": (
+        Q(),
+        lambda d: at(d, "features", array(1, 1e155)),
+        "column 'features': the values of feature 1 are so large that their variance overflows",
+    ),
+    "features too large to be scaled beside a constant label": (
+        LinearSVC(labelCol="offset"),
+        lambda d: at(d, "features", array(1e300, 1e155)),
+        "column 'features': the values of feature 0, feature 1 are so large that their variance overflows",
+    ),
+    "label too large to be scaled": (
+        LinearRegression(),
+        lambda d: at(d, "label", 1e160),
+        r"column 'label' holds labels from 0 to 1e\+160, so large that their variance overflows",
+    ),
+    "weights too large to be squared": (
+        Q(weightCol="weight"),
+        lambda d: at(d, "weight", 1e160),
+        r"weights in column 'weight' that add up to 6e\+160 are too large: their squares overflow",
+    ),
+    "class weights too large to be squared": (
+        Q(classWeight={1: 1e160}),
+        lambda d: d,
+        r"weights by classWeight that add up to 2e\+161 are too large: their squares overflow",
+    ),
     "only validation rows": (
         Q(validationIndicatorCol="valid"),
         lambda d: d.where("valid"),
