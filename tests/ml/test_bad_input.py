@@ -257,6 +257,12 @@ def test_a_callback_that_fails_leaves_nothing_behind(spark, df):
             LogisticRegression(execution=execution).setCallbacks([fails]).fit(df)
 
 
+@pytest.mark.parametrize("value", [np.zeros(3), {"a": 1.0}, {float("nan"): 1.0}, {0: "x"}, {0: None}], ids=repr)
+def test_class_weights_of_the_wrong_type_are_refused_in_words(value):
+    with pytest.raises((TypeError, InvalidParamError), match="classWeight"):
+        LogisticRegression(classWeight=value)
+
+
 def test_unknown_names_are_refused_with_the_nearest_known_one():
     with pytest.raises(TypeError, match="has no param 'regparam'; did you mean 'regParam'"):
         LogisticRegression(regparam=0.1)
