@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import pytest
@@ -85,8 +84,13 @@ junk = st.one_of(
 """Values of any kind."""
 
 
-def coefficients(model: Model) -> Any:
-    """All coefficients and intercepts in one array."""
-    if hasattr(model, "coefficientMatrix"):
-        return np.append(model.coefficientMatrix.toArray().ravel(), model.interceptVector.toArray())
-    return np.append(model.coefficients.toArray(), model.intercept)
+def assert_finite(model: Model) -> None:
+    """A model's numbers are; where a constant label decided it, the intercept may be infinite, as MLlib's is."""
+    matrix = hasattr(model, "coefficientMatrix")
+    weights = model.coefficientMatrix.toArray() if matrix else model.coefficients.toArray()
+    intercepts = model.interceptVector.toArray() if matrix else np.array([model.intercept])
+    assert np.isfinite(weights).all()
+    assert not np.isnan(intercepts).any()
+    if model.hasSummary:
+        assert np.isfinite(model.summary.objective)
+        assert np.isfinite(intercepts).all() or model.summary.solver == "none"
