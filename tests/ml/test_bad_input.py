@@ -7,9 +7,15 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
-from sparkgd.classification import LinearSVC, LogisticRegression
+from sparkgd.classification import GradientDescentClassifier, LinearSVC, LogisticRegression
 from sparkgd.engine import driver
-from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
+from sparkgd.exceptions import (
+    ConstantLabelWarning,
+    IncompatibleError,
+    InvalidDataError,
+    InvalidParamError,
+    SparkGDError,
+)
 from sparkgd.regression import LinearRegression
 from tests.support.leftovers import nothing_left
 
@@ -235,6 +241,13 @@ def test_a_refused_combination_leaves_nothing_behind(spark, df, execution):
     estimator = LogisticRegression(initialCoefficients=[1.0, 2.0, 3.0], execution=execution)
     with nothing_left(spark), pytest.raises(InvalidParamError, match=r"initialCoefficients has shape \(1, 3\)"):
         estimator.fit(df)
+
+
+def test_bounds_that_cannot_be_squared_are_no_summary_without_an_objective(spark, df):
+    constant = df.withColumn("label", F.lit(1.0))
+    estimator = GradientDescentClassifier(lowerBoundsOnCoefficients=[1.0, 1e300])
+    with nothing_left(spark), pytest.warns(ConstantLabelWarning), pytest.raises(SparkGDError):
+        estimator.fit(constant)
 
 
 def test_a_function_of_the_user_that_fails_shows_its_error_and_leaves_nothing_behind(spark, df):
