@@ -50,7 +50,7 @@ def test_two_hundred_fits_leave_nothing_and_need_no_more_than_sixty(spark):
 
     Rounds are Spark jobs, as they are for data that do not fit into the driver.
     """
-    df = frame(spark, X, Y).cache()
+    df = frame(spark, X, Y, 1).cache()
     df.count()
     before = traces(spark)
     try:

@@ -34,11 +34,11 @@ PAUSE = 3.0
 class Cluster:
     """A cluster of two executors, and what can happen to it; each method tells whether it did."""
 
-    def __init__(self) -> None:
-        self.scratch = tempfile.mkdtemp()
+    def __init__(self, master: str = "local-cluster[2,1,1024]", scratch: str | None = None) -> None:
+        self.scratch = scratch or tempfile.mkdtemp()
         os.environ["SPARK_WORKER_DIR"] = self.scratch
         self.spark = (
-            SparkSession.builder.master("local-cluster[2,1,1024]")
+            SparkSession.builder.master(master)
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.driver.host", "127.0.0.1")
@@ -156,28 +156,34 @@ class Disturber:
             self.happened.append(self._cluster.is_whole())
 
 
-def main() -> None:
-    """Run the fits."""
-    cluster = Cluster()
+def fit(cluster: Cluster, callback: Callable[[Record], None], rounds: int = ROUNDS) -> dict[str, Any]:
+    """Result of a fit on a cluster, and its seconds."""
     columns = [F.sin(F.col("id") * (j + 1.3) + j).alias(f"x{j}") for j in range(5)]
     label = (F.sin(F.col("id") * 0.7) + F.cos(F.col("id") * 1.9) > 0.3).cast("double")
     df = cluster.spark.range(20_000, numPartitions=4).select(*columns, label.alias("label"))
     estimator = LogisticRegression(
-        featuresCols=[f"x{j}" for j in range(5)], solver="nesterov", regParam=1e-4, tol=0.0, maxIter=ROUNDS,
+        featuresCols=[f"x{j}" for j in range(5)], solver="nesterov", regParam=1e-4, tol=0.0, maxIter=rounds,
         execution="cluster",
     )  # fmt: skip
+    began = time.perf_counter()
+    model = estimator.setCallbacks([callback]).fit(df)
+    return {
+        "coefficients": [float(x).hex() for x in [*model.coefficients, model.intercept]],
+        "objectives": [x.hex() for x in model.summary.objectiveHistory],
+        "blocks left": cluster.blocks(),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def main() -> None:
+    """Run the fits."""
+    cluster = Cluster()
     results: dict[str, dict[str, Any]] = {}
     for name, faults in FAULTS.items():
         disturber = Disturber(cluster, faults)
-        began = time.perf_counter()
-        model = estimator.copy().setCallbacks([disturber]).fit(df)
-        results[name] = {
+        results[name] = fit(cluster, disturber) | {
             "happened": len(disturber.happened) == len(faults) + 1 and all(disturber.happened),
-            "coefficients": [float(x).hex() for x in [*model.coefficients, model.intercept]],
-            "objectives": [x.hex() for x in model.summary.objectiveHistory],
-            "blocks left": cluster.blocks(),
             "blocks seen": disturber.blocks,
-            "seconds": time.perf_counter() - began,
         }
     cluster.spark.stop()
     print(json.dumps(results))
