@@ -25,6 +25,15 @@ from sparkgd.exceptions import CheckpointError, CheckpointFormatError
 MODULE = re.compile(r"sparkgd(\.[a-z_]\w*)+")
 """Where classes may come from."""
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool, np.bool_),
+    "int": (int, np.integer),
+    "float": (int, float, np.number),
+    "str": (str,),
+    "Array": (np.ndarray,),
+}
+"""What fields that are declared so may hold."""
+
 UNINTELLIGIBLE = (
     ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, RecursionError, EOFError,
     struct.error,
@@ -157,8 +166,24 @@ class _Decoder:
         kind: Any = self._classes[number]
         if issubclass(kind, Enum):
             raise CheckpointFormatError(f"{kind.__qualname__} is no dataclass")
-        names = [field.name for field in dataclasses.fields(kind)]
-        return kind(**dict(zip(names, (self._node(node) for node in nodes), strict=True)))
+        fields = dataclasses.fields(kind)
+        values = [self._node(node) for node in nodes]
+        for field, value in zip(fields, values, strict=True):
+            _check_kind(f"{kind.__qualname__}.{field.name}", str(field.type), value)
+        return kind(**{field.name: value for field, value in zip(fields, values, strict=True)})
+
+
+def _check_kind(name: str, declared: str, value: Any) -> None:
+    """Refuse a value of another kind than its field is declared with, where that is one of `KINDS`."""
+    kind, _, rest = declared.partition(" | ")
+    if value is None and rest == "None":
+        return
+    if kind == "tuple[float, ...]":
+        is_good = isinstance(value, tuple) and all(isinstance(part, KINDS["float"]) for part in value)
+    else:
+        is_good = kind not in KINDS or rest not in ("", "None") or isinstance(value, KINDS[kind])
+    if not is_good or (isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"):
+        raise CheckpointFormatError(f"{name} is a {type(value).__name__}, not {declared}")
 
 
 def _class_of(module: str, name: str, *names: str) -> type:

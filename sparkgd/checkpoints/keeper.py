@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -16,12 +17,18 @@ from sparkgd.checkpoints.file import Content
 from sparkgd.checkpoints.identity import Identity
 from sparkgd.checkpoints.store import Directory, Found, Store
 from sparkgd.exceptions import CheckpointError, CheckpointFormatError, ForeignDataError, ForeignParamsError
-from sparkgd.training.history import Kept
+from sparkgd.training.history import Kept, StageRecord
 
 FOLDER = re.compile(r"\w+-[0-9a-f]{16}")
 """Names of directories that have the checkpoints of one fit each."""
 
 FEATURES = "number of features"
+
+HEADER: dict[str, tuple[type, ...]] = {
+    "library": (str,), "round": (int,), "seconds": (float, int), "written": (float, int), "data": (dict,),
+    "params": (list,),
+}  # fmt: skip
+"""What is told of a fit, to be read without its states."""
 
 Tell: TypeAlias = Callable[[str], None]
 """Warns the user."""
@@ -167,7 +174,7 @@ def _source(
     """Where to go on from."""
     if wish.resume == "never":
         return None, None
-    found = store.newest()
+    found = _newest(store)
     if found is not None:
         if wish.resume == "auto":
             _check_version(store, found)
@@ -186,6 +193,24 @@ def _source(
     return other, theirs
 
 
+def _newest(store: Store) -> Found | None:
+    """The newest checkpoint that can be read.
+
+    Raises
+    ------
+    CheckpointError
+        Also if its header says of something what cannot be.
+    """
+    found = store.newest()
+    if found is None:
+        return None
+    for name, kinds in HEADER.items():
+        value = found.content.header.get(name)
+        if not isinstance(value, kinds) or (isinstance(value, float) and not math.isfinite(value)):
+            raise CheckpointFormatError(f"the checkpoint in {store.directory.path} is of no fit: {name} is {value!r}")
+    return found
+
+
 def _others(directory: Directory, store: Store) -> list[tuple[Store, Found]]:
     """What other fits have left, those under way in this process not counted."""
     found = []
@@ -193,7 +218,7 @@ def _others(directory: Directory, store: Store) -> list[tuple[Store, Found]]:
         other = Store(directory.folder(name))
         path = other.directory.path
         if FOLDER.fullmatch(name) and path != store.directory.path and path not in _active:
-            newest = other.newest()
+            newest = _newest(other)
             if newest is not None:
                 found.append((other, newest))
     return found
@@ -234,9 +259,13 @@ def _check_shape(store: Store, found: Found, identity: Identity) -> None:
         )
 
 
+def _is_kept(value: Any) -> bool:
+    return isinstance(value, Kept) and all(isinstance(record, StageRecord) for record in value.rounds)
+
+
 def _calls(content: Content, is_foreign: bool) -> tuple[tuple[Kept, ...], ...]:
     found: Any = decode(content.document, content.arrays)
     calls = found if isinstance(found, tuple) else (None,)
-    if not all(isinstance(call, tuple) and all(isinstance(kept, Kept) for kept in call) for call in calls):
+    if not all(isinstance(call, tuple) and all(map(_is_kept, call)) for call in calls):
         raise CheckpointFormatError("the checkpoint is not of plans")
     return tuple(tuple(replace(kept, is_foreign=is_foreign) for kept in call) for call in calls)

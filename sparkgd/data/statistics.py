@@ -71,6 +71,7 @@ class Statistics:
     def __add__(self, other: Statistics) -> Statistics:
         weight = self.weight + other.weight
         share = other.weight / weight if weight > 0.0 else 0.0
+        between = self.weight * share
         with np.errstate(invalid="ignore"):  # infinite values are counted as problems, not warned about
             step, label_step = other.mean - self.mean, other.label_mean - self.label_mean
             net_step = other.net_label_mean - self.net_label_mean
@@ -79,12 +80,12 @@ class Statistics:
             weight=weight,
             weight_squares=self.weight_squares + other.weight_squares,
             mean=self.mean + share * step,
-            squares=self.squares + other.squares + self.weight * share * step * step,
+            squares=self.squares + other.squares + between * step * step,
             support=self.support + other.support,
             label_mean=self.label_mean + share * label_step,
-            label_squares=self.label_squares + other.label_squares + self.weight * share * label_step**2,
+            label_squares=self.label_squares + other.label_squares + between * label_step * label_step,
             net_label_mean=self.net_label_mean + share * net_step,
-            net_label_squares=self.net_label_squares + other.net_label_squares + self.weight * share * net_step**2,
+            net_label_squares=self.net_label_squares + other.net_label_squares + between * net_step * net_step,
             offset_low=min(self.offset_low, other.offset_low),
             offset_high=max(self.offset_high, other.offset_high),
             label_low=min(self.label_low, other.label_low),

@@ -116,7 +116,11 @@ class Executors(ABC):
         What one job may send to this process.
     share_disks : bool
         Whether blocks are on disks that this process can read.
+    application : object
+        Stands for the Spark application, as long as this process uses it.
     """
+
+    application: Any
 
     @property
     @abstractmethod
@@ -140,7 +144,7 @@ class Executors(ABC):
 
     @abstractmethod
     def everywhere(self, function: Callable[[], None]) -> None:
-        """Call a function on the executors, some more than once."""
+        """Call a function on every executor that takes tasks, on some more than once."""
 
     @abstractmethod
     def described(self, description: str) -> AbstractContextManager[None]:

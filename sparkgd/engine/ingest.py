@@ -10,15 +10,18 @@ Lineage remains Spark's own: a lost executor's handles are recomputed, which wri
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import TaskContext
@@ -48,6 +51,11 @@ from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+REMEMBERED = 32
+"""Fits that have ended whose directories are removed once more."""
+
+_last_ended: WeakKeyDictionary[Any, deque[str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +152,7 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
         partitions = completed(dict(found), handles, executors.limits)
     except BaseException:
-        _release(executors, handles, name, None)
+        _release(executors, handles, name, [])
         raise
     return ResidentPacked(partitions, name, executors, handles)
 
@@ -224,42 +232,44 @@ def _fetch(pairs: Iterable[Pair]) -> Iterator[Pair]:
         yield index, map_block(handle)
 
 
-def _release(executors: Executors, handles: Kept, name: str, known: list[BlockHandle] | None) -> None:
-    """Remove block files, then uncache; ``known=None`` after a failure, when nobody knows which files there are.
+def _release(executors: Executors, handles: Kept, name: str, known: list[BlockHandle]) -> None:
+    """Remove block files, those of failed tasks included, then uncache.
 
-    Where this process can see the executors' disks, the directories are removed at once. On a cluster a job goes to the
-    executors that hold handles: after a loss those may be others than at ingest.
+    Where this process can see the executors' disks, the directories are those of ingest and are removed at once. On a
+    cluster a task goes to every executor, not only to those that hold handles: blocks may also be where a task was
+    tried that another one overtook, and beside an executor that came in the place of one that was killed.
     """
-    for handle in known or []:
+    for handle in known:
         shutil.rmtree(os.path.dirname(handle.path), ignore_errors=True)
-    if known is None or not executors.share_disks:
-        remove = _remover(name)
+    remove = _remover(_ended(executors, name))
+    if not (known and executors.share_disks):
         with contextlib.suppress(Exception):  # the executors' own clean-up removes what cannot be reached now
-            if known is None:
-                executors.everywhere(remove)
-            else:
-                handles.cached.through(_call(remove)).collect()
+            executors.everywhere(remove)
     handles.let_go()
 
 
-def _call(function: Callable[[], None]) -> OnPairs:
-    """Function for pairs that calls another once they are there. Runs on executors."""
+def _ended(executors: Executors, name: str) -> frozenset[str]:
+    """The names of a fit that ends and of those that ended last.
 
-    def call(pairs: Iterable[Pair]) -> Iterator[Pair]:
-        for _ in pairs:
-            pass
-        function()
-        return iter(())
+    A task that Spark has given up may write until it notices, and an executor may be too busy to remove anything: with
+    the next fit these go too.
+    """
+    last = _last_ended.setdefault(executors.application, deque(maxlen=REMEMBERED))
+    last.append(name)
+    return frozenset(last)
 
-    return call
 
+def _remover(names: frozenset[str]) -> Callable[[], None]:
+    """Function that removes the directories of fits. Runs on executors.
 
-def _remover(name: str) -> Callable[[], None]:
-    """Function that removes a fit's directories. Runs on executors."""
+    Those of executors that were killed on the same machine stand beside this one's, and nobody else would remove them
+    before the application ends.
+    """
 
     def remove() -> None:
-        for root in (os.environ.get("SPARK_LOCAL_DIRS") or "").split(","):
-            if root:
-                shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+        for root in filter(None, (os.environ.get("SPARK_LOCAL_DIRS") or "").split(",")):
+            beside = glob.glob(os.path.join(glob.escape(os.path.dirname(root)), "*", "sparkgd-*"))
+            for directory in filter(lambda path: os.path.basename(path) in names, beside):
+                shutil.rmtree(directory, ignore_errors=True)
 
     return remove

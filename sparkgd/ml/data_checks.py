@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from sparkgd.data.statistics import MAX_CLASSES, Statistics
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.losses.base import LabelRange, LabelSummary
@@ -76,6 +78,29 @@ def check_problems(statistics: Statistics, columns: InputColumns) -> None:
         raise _bad_rows(role, names[role], count, problem, where)
 
 
+def check_sizes(statistics: Statistics, columns: InputColumns) -> None:
+    """Refuse numbers whose squares are beyond the largest: no column could be scaled.
+
+    Raises
+    ------
+    InvalidDataError
+    """
+    if not np.isfinite(statistics.weight_squares):
+        where = "by classWeight" if columns.weight is None else f"in column {columns.weight!r}"
+        raise InvalidDataError(
+            f"weights {where} that add up to {statistics.weight:.3g} are too large: their squares overflow. Only their "
+            "ratios matter; divide them by the largest"
+        )
+    too_large = np.flatnonzero(~np.isfinite(statistics.squares))
+    if len(too_large):
+        name = columns.role_names()["features"]
+        where = ", ".join(columns.feature_name(int(j), len(statistics.mean)) for j in too_large[:10])
+        raise InvalidDataError(
+            f"column {name!r}: the values of {where} are so large that their variance overflows; give them in a larger "
+            "unit"
+        )
+
+
 def check_weights(statistics: Statistics, columns: InputColumns) -> None:
     """Refuse training rows whose weights are all zero.
 
@@ -120,6 +145,11 @@ def check_label(label: LabelSummary, columns: InputColumns, loss: str, allowed: 
     if not allowed.allows(label.low, label.high, label.integer):
         found = f"column {columns.label!r} holds {_labels(label.low, label.high, label.integer or not allowed.integer)}"
         raise InvalidDataError(f"{found}; the {loss} loss needs {allowed}")
+    if not np.isfinite(label.variance):
+        raise InvalidDataError(
+            f"column {columns.label!r} holds {_labels(label.low, label.high, True)}, so large that their variance "
+            "overflows; give them in a larger unit"
+        )
 
 
 def _labels(low: float, high: float, integer: bool) -> str:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
+import numpy as np
+import numpy.typing as npt
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from sparkgd.checkpoints.codec import UNINTELLIGIBLE
 from sparkgd.engine.files import overwritten
-from sparkgd.exceptions import ModelFormatError
+from sparkgd.exceptions import ModelFormatError, SparkGDError
 from sparkgd.losses.custom import check_imported
 from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
@@ -38,6 +45,8 @@ class Saved(Protocol):
     """A model that can be written as a row and built from one."""
 
     uid: str
+    _weights: npt.NDArray[np.float64]
+    _intercepts: npt.NDArray[np.float64]
 
     def _to_row(self) -> dict[str, Any]:
         """The model's data by column name."""
@@ -66,6 +75,27 @@ def check_named_loss(instance: Any, path: str) -> None:
         check_loss_path("loss", instance.getOrDefault("loss"), path)
 
 
+@contextmanager
+def understood(path: str) -> Iterator[None]:
+    """Tell of what cannot be understood, because nothing here has written it, that it is so.
+
+    What pyspark itself says clearly, such as that there is no such path, is passed on.
+
+    Raises
+    ------
+    ModelFormatError
+    """
+    try:
+        yield
+    except SparkGDError:
+        raise
+    except (*UNINTELLIGIBLE, AssertionError, Py4JJavaError) as error:
+        if isinstance(error, PySparkException):
+            raise
+        reason = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else repr(error)
+        raise ModelFormatError(f"{path} is damaged, or nothing that sparkgd has saved: {reason}") from error
+
+
 class EstimatorReader(DefaultParamsReader[Any]):
     """Reads an estimator's params."""
 
@@ -75,9 +105,10 @@ class EstimatorReader(DefaultParamsReader[Any]):
         Raises
         ------
         ModelFormatError
-            If it names a loss in a module that the program has not imported.
+            If it is damaged, or names a loss in a module that the program has not imported.
         """
-        estimator = super().load(path)
+        with understood(path):
+            estimator = super().load(path)
         check_named_loss(estimator, path)
         return estimator
 
@@ -186,6 +217,10 @@ class ModelReader(MLReader[Any]):
             If the directory holds another class, or data of another form, or names a loss in a module that the program
             has not imported.
         """
+        with understood(path):
+            return self._load(path)
+
+    def _load(self, path: str) -> Any:
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         expected = f"{self._cls.__module__}.{self._cls.__name__}"
         if metadata["class"] != expected:
@@ -195,7 +230,8 @@ class ModelReader(MLReader[Any]):
             model = self._cls._from_row(cast(Row, row))
         except (ValueError, TypeError, AttributeError) as error:
             raise ModelFormatError(f"{path}/data is not that of a {expected}: {error}") from error
-        model._resetUid(metadata["uid"])
+        check_coefficients(model, path)
+        model._resetUid(str(metadata["uid"]))
         DefaultParamsReader.getAndSetParams(model, metadata)
         model._set(**metadata.get(FIT_PARAMS, {}))
         model._setDefault(**metadata.get(FIT_DEFAULTS, {}))
@@ -204,6 +240,22 @@ class ModelReader(MLReader[Any]):
         if SUMMARY in metadata:
             recall(model, metadata[SUMMARY])
         return model
+
+
+def check_coefficients(model: Saved, path: str) -> None:
+    """Refuse coefficients that no fit returns: of a constant label the intercept, and nothing else, may be infinite.
+
+    Raises
+    ------
+    ModelFormatError
+    """
+    weights, intercepts = model._weights, model._intercepts
+    if weights.ndim != 2 or intercepts.shape != weights.shape[:1]:
+        raise ModelFormatError(
+            f"{path}/data has coefficients of shape {weights.shape} and {intercepts.size} intercepts"
+        )
+    if not np.isfinite(weights).all() or np.isnan(intercepts).any():
+        raise ModelFormatError(f"{path}/data has coefficients that are not finite")
 
 
 class ModelPersistence(MLWritable, MLReadable[Any]):

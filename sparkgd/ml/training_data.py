@@ -17,7 +17,7 @@ from sparkgd.kernels.local_rows import LocalRows
 from sparkgd.losses.base import LabelSummary
 from sparkgd.ml.checkpoints import Keeping
 from sparkgd.ml.columns import InputColumns, declared_classes, select_input
-from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_weights
+from sparkgd.ml.data_checks import check_classes, check_problems, check_rows, check_sizes, check_weights
 from sparkgd.ml.params.class_weights import Array, ClassWeights
 from sparkgd.reductions.sample import RowSample
 from sparkgd.training.outline import TrainingSet
@@ -127,6 +127,7 @@ def training_data(
         groups = _weighted(engine, groups, factors)
         statistics = merge([part for group, part in groups.items() if group in training])
         check_weights(statistics, columns)
+        check_sizes(statistics, columns)
         sample = engine.sample()
         yield TrainingData(
             rows=TrainingSet(engine, engine.count, statistics, RowSample(LocalRows(sample)) if sample else None),

@@ -71,8 +71,11 @@ def decided_model(settings: FitSettings, statistics: Statistics, has_offset: boo
     if flat.any() and not is_infinite:
         return None
     value = 0.0 if is_infinite else _loss_of(label, best, settings)
+    objective = value + penalty.value(flat)
+    if not np.isfinite(objective):  # bounds beyond what can be squared: the fit says so
+        return None
     weights = layout.weights(np.concatenate([flat, np.zeros(layout.num_intercepts)]))
-    return DecidedModel(weights, intercepts, value + penalty.value(flat))
+    return DecidedModel(weights, intercepts, objective)
 
 
 def _reachable(best: Array, settings: FitSettings, layout: CoefLayout) -> Array | None:

@@ -83,7 +83,13 @@ class Kept:
             there, here = _kind(stage.solved(state)), _kind(stage.solved(stage.start()))
             if there != here:
                 raise CheckpointError(f"the stage {stage.name!r} is about another problem: {here}, not {there}")
-        return self._again(trail) if self.is_foreign else self.state
+        state = self._again(trail) if self.is_foreign else self.state
+        try:
+            if plan.stage(state) is not None:
+                plan.ask(state)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise CheckpointError(f"the fit cannot go on from what was found ({error})") from error
+        return state
 
     def _again(self, trail: Sequence[tuple[Stage, Any]]) -> PlanState:
         """The stage under way, or the final one if that is over, from the point that it has come to."""

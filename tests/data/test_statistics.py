@@ -13,6 +13,7 @@ from sparkgd.kernels import Block
 from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, SquaredLoss
 from tests.support.blocks import as_csr, assert_close_statistics, random_block, split
+from tests.support.local import block_of
 
 each_storage = pytest.mark.parametrize("storage", [lambda b: b, as_csr], ids=["dense", "csr"])
 
@@ -170,3 +171,9 @@ def test_the_folds_of_merge_order_do_not_matter():
     parts = [of(part) for part in split(random_block(LogisticLoss()), [15, 30, 45])]
     for left, right in pairwise(parts):
         assert_close_statistics(left + right, right + left)
+
+
+def test_labels_too_large_to_be_squared_are_counted_not_raised():
+    """Python's own floats raise an OverflowError where NumPy's become infinite."""
+    parts = [statistics_of(block_of(np.ones((1, 1)), np.array([label])))[Group()] for label in (1e200, -1e300)]
+    assert merge(parts).label_squares == np.inf

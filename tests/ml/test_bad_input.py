@@ -7,9 +7,15 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
-from sparkgd.classification import LogisticRegression
+from sparkgd.classification import GradientDescentClassifier, LinearSVC, LogisticRegression
 from sparkgd.engine import driver
-from sparkgd.exceptions import IncompatibleError, InvalidDataError, InvalidParamError
+from sparkgd.exceptions import (
+    ConstantLabelWarning,
+    IncompatibleError,
+    InvalidDataError,
+    InvalidParamError,
+    SparkGDError,
+)
 from sparkgd.regression import LinearRegression
 from tests.support.leftovers import nothing_left
 
@@ -163,6 +169,31 @@ FOUND_BY_INGEST = {
         "length 0; there are no features",
     ),
     "empty": (Q(), lambda d: d.where("b > 100"), "no rows; there is nothing to train on"),
+    "features too large to be scaled": (
+        Q(),
+        lambda d: at(d, "features", array(1, 1e155)),
+        "column 'features': the values of feature 1 are so large that their variance overflows",
+    ),
+    "features too large to be scaled beside a constant label": (
+        LinearSVC(labelCol="offset"),
+        lambda d: at(d, "features", array(1e300, 1e155)),
+        "column 'features': the values of feature 0, feature 1 are so large that their variance overflows",
+    ),
+    "label too large to be scaled": (
+        LinearRegression(),
+        lambda d: at(d, "label", 1e160),
+        r"column 'label' holds labels from 0 to 1e\+160, so large that their variance overflows",
+    ),
+    "weights too large to be squared": (
+        Q(weightCol="weight"),
+        lambda d: at(d, "weight", 1e160),
+        r"weights in column 'weight' that add up to 6e\+160 are too large: their squares overflow",
+    ),
+    "class weights too large to be squared": (
+        Q(classWeight={1: 1e160}),
+        lambda d: d,
+        r"weights by classWeight that add up to 2e\+161 are too large: their squares overflow",
+    ),
     "only validation rows": (
         Q(validationIndicatorCol="valid"),
         lambda d: d.where("valid"),
@@ -212,6 +243,13 @@ def test_a_refused_combination_leaves_nothing_behind(spark, df, execution):
         estimator.fit(df)
 
 
+def test_bounds_that_cannot_be_squared_are_no_summary_without_an_objective(spark, df):
+    constant = df.withColumn("label", F.lit(1.0))
+    estimator = GradientDescentClassifier(lowerBoundsOnCoefficients=[1.0, 1e300])
+    with nothing_left(spark), pytest.warns(ConstantLabelWarning), pytest.raises(SparkGDError):
+        estimator.fit(constant)
+
+
 def test_a_function_of_the_user_that_fails_shows_its_error_and_leaves_nothing_behind(spark, df):
     @F.udf(DoubleType())
     def fails(a):
@@ -230,6 +268,12 @@ def test_a_callback_that_fails_leaves_nothing_behind(spark, df):
     for execution in ("cluster", "driver"):
         with nothing_left(spark), pytest.raises(RuntimeError, match="the callback's own error"):
             LogisticRegression(execution=execution).setCallbacks([fails]).fit(df)
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), {"a": 1.0}, {float("nan"): 1.0}, {0: "x"}, {0: None}], ids=repr)
+def test_class_weights_of_the_wrong_type_are_refused_in_words(value):
+    with pytest.raises((TypeError, InvalidParamError), match="classWeight"):
+        LogisticRegression(classWeight=value)
 
 
 def test_unknown_names_are_refused_with_the_nearest_known_one():

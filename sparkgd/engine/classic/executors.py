@@ -13,6 +13,7 @@ from pyspark import StorageLevel
 
 from sparkgd.engine.classic.arrow_batches import bounded_batches
 from sparkgd.engine.classic.description import job_description
+from sparkgd.engine.classic.everywhere import on_each_executor
 from sparkgd.engine.classic.failed_jobs import no_task_outlives
 from sparkgd.engine.classic.known_size import is_small
 from sparkgd.engine.executors import Enclosed, Executors, Kept, OnPairs, Packer, Pair, Pairs, Parcel
@@ -34,6 +35,7 @@ class ClassicExecutors(Executors):
 
     def __init__(self, spark: SparkSession) -> None:
         self._context: SparkContext = spark.sparkContext
+        self.application = self._context
 
     @property
     def slots(self) -> int | None:
@@ -69,8 +71,10 @@ class ClassicExecutors(Executors):
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """See `Executors`."""
-        tasks = 2 * self._context.defaultParallelism
-        self._context.parallelize(range(tasks), tasks).foreachPartition(lambda rows: function())
+        if self.share_disks:
+            self._context.parallelize([0], 1).foreachPartition(lambda rows: function())
+        else:
+            on_each_executor(self._context, lambda rows: function())
 
     def described(self, description: str) -> AbstractContextManager[None]:
         """See `Executors`."""

@@ -43,7 +43,8 @@ class ConnectExecutors(Executors):
     """The executors of a session of Spark Connect."""
 
     def __init__(self, spark: SparkSession) -> None:
-        self._spark: Any = spark
+        self.application: Any = spark
+        self._spark = self.application
 
     @property
     def slots(self) -> int | None:

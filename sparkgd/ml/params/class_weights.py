@@ -69,17 +69,21 @@ def to_class_weight(value: Any) -> str | dict[str, float]:
     InvalidParamError
         If a weight is negative or not finite, or a label is not an integer.
     """
-    if value == BALANCED:
+    if isinstance(value, str) and value == BALANCED:
         return BALANCED
     if not isinstance(value, Mapping):
         raise TypeError(f"classWeight must be {BALANCED!r} or a map from label to weight, not {value!r}")
+    try:
+        numbers = {label: (float(label), float(weight)) for label, weight in value.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"classWeight must be a map from label to weight, both numbers: {error}") from error
     weights = {}
-    for label, weight in value.items():
-        if float(label) != int(float(label)) or float(label) < 0:
+    for label, (number, weight) in numbers.items():
+        if not (number.is_integer() and number >= 0.0):
             raise InvalidParamError(f"classWeight: the label {label!r} is not a class; classes are integers from 0")
-        if not (np.isfinite(float(weight)) and float(weight) >= 0.0):
+        if not (np.isfinite(weight) and weight >= 0.0):
             raise InvalidParamError(f"classWeight: the weight {weight!r} of label {label} must be finite and >= 0")
-        weights[str(int(float(label)))] = float(weight)
+        weights[str(int(number))] = weight
     return weights
 
 

@@ -24,7 +24,7 @@ def between(low: float, high: float, open_low: bool = False, open_high: bool = F
 
     def holds(value: float) -> bool:
         above = value > low if open_low else value >= low
-        return bool(above and (value < high if open_high else value <= high) and np.isfinite(value))
+        return bool(above and (value < high if open_high else value <= high) and abs(value) < np.inf)
 
     return holds, text
 
