@@ -3,17 +3,19 @@
 
 VENV := .venv
 LOWEST := .venv-lowest
+CLIENT := .venv-client
 RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo demo-yarn test test-hadoop test-fast test-lowest lint bench bench-smoke zip clean
+.PHONY: help demo demo-yarn test test-connect test-hadoop test-fast test-lowest lint bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         train on real data with spark-submit; results in demo-output/"
 	@echo "make demo-yarn    the same on a Hadoop cluster of this machine, which Maven fetches; in demo-output/yarn/"
 	@echo "make test         run all tests on the newest Spark"
+	@echo "make test-connect run the tests of Spark Connect from a client without Java"
 	@echo "make test-hadoop  run the tests on HDFS and YARN, which Maven fetches"
 	@echo "make test-fast    run the tests that need no Spark, and a few that do: an answer in three minutes"
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
@@ -41,9 +43,16 @@ demo-yarn: $(VENV)/.installed zip
 		--checkpointDir /checkpoints --checkpointInterval 2 --model /model --report demo-output/yarn/report.json \
 		2> demo-output/yarn/cluster.log || { cat demo-output/yarn/cluster.log >&2; exit 1; }
 
-# Those of tests/hadoop take minutes and fetch some 70 MB: they are run by their own command.
+# Those of tests/hadoop take minutes and fetch some 70 MB: they are run by their own command. Those of tests/connect need
+# a process that has known no classic Spark.
 test: $(VENV)/.installed
 	$(RUN) python -m pytest --ignore=tests/hadoop
+	$(RUN) python -m pytest tests/connect
+
+# The client has pyspark-client alone, the server the whole of pyspark.
+test-connect: $(VENV)/.installed $(CLIENT)/.installed
+	JAVA_HOME=$$(scripts/find_java.sh) SPARKGD_SERVER_PYTHON=$(CURDIR)/$(VENV)/bin/python \
+		$(CLIENT)/bin/python -m pytest tests/connect
 
 test-hadoop: $(VENV)/.installed
 	$(RUN) python -m pytest tests/hadoop
@@ -70,12 +79,17 @@ zip: $(VENV)/.installed
 	@$(VENV)/bin/python scripts/make_zip.py dist/sparkgd.zip
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	rm -rf $(VENV) $(LOWEST) $(CLIENT) build dist demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml
 	@scripts/find_java.sh > /dev/null
 	@python=$$(scripts/find_python.sh) && scripts/make_venv.sh "$$python" $(VENV)
+	@touch $@
+
+$(CLIENT)/.installed: pyproject.toml
+	@python=$$(scripts/find_python.sh) && "$$python" -m venv $(CLIENT)
+	@$(CLIENT)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[connect]' pytest
 	@touch $@
 
 # NumPy's oldest supported release has no wheels for Python 3.13.

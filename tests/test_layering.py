@@ -46,6 +46,9 @@ HANDLES = re.compile(
 )
 """Names of what exists on classic Spark alone, and not with Spark Connect."""
 
+CLASSIC = ("engine", "classic")
+"""Where the engine knows of them; `sparkgd.engine.connect` is the like for Spark Connect."""
+
 INTERFACE = ("base", "base.Engine", "base.Packing", "base.PartitionStat", "choice", "choice.packed_rows", "packed",
              "packed.PackedPartition", "files", "files.writable_directory", "files.overwritten", "grouped",
              "grouped.GROUP", "grouped.GroupSpread", "grouped.spread_of_groups")  # fmt: skip
@@ -93,9 +96,15 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if package_of(m) != "engine" and m != SCORING], ids=str)
-def test_only_the_engine_and_scoring_know_of_rdds_contexts_and_the_jvm(path):
+@pytest.mark.parametrize("path", [m for m in MODULES if m.parts[:2] != CLASSIC and m != SCORING], ids=str)
+def test_only_the_classic_engine_and_scoring_know_of_rdds_contexts_and_the_jvm(path):
     assert not {name for name in names_in(path) if HANDLES.fullmatch(name)}
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if package_of(m) != "engine" and m != SCORING], ids=str)
+def test_nothing_above_the_engine_and_scoring_tells_spark_connect_apart(path):
+    assert not names_in(path) & {"is_remote", "is_remote_only", "is_connected"}
+    assert not any(name.startswith("pyspark.sql.connect") for name in imports(path))
 
 
 def callers_of(function: str) -> set[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark import RDD
@@ -16,14 +16,14 @@ PLACE = "executor_localhost_{}"
 """How Spark's locations name an executor; they have a host too, which matters only where the executor is busy."""
 
 
-def on_each_executor(context: SparkContext, work: Callable[[Iterable[Any]], None]) -> None:
-    """Run a function, as ``foreachPartition`` does, once on every executor that takes tasks.
+def on_each_executor(context: SparkContext, work: Callable[[], None]) -> None:
+    """Run a function once on every executor that takes tasks.
 
     Where one is busy for longer than ``spark.locality.wait``, its task goes to another.
     """
     places = [PLACE.format(executor) for executor in _executors(context)]
     if places:
-        _one_task_each(context, places).foreachPartition(work)
+        _one_task_each(context, places).foreachPartition(lambda rows: work())
 
 
 def _executors(context: SparkContext) -> list[str]:

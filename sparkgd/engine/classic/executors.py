@@ -74,7 +74,7 @@ class ClassicExecutors(Executors):
         if self.share_disks:
             self._context.parallelize([0], 1).foreachPartition(lambda rows: function())
         else:
-            on_each_executor(self._context, lambda rows: function())
+            on_each_executor(self._context, function)
 
     def described(self, description: str) -> AbstractContextManager[None]:
         """See `Executors`."""

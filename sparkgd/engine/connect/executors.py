@@ -43,8 +43,8 @@ class ConnectExecutors(Executors):
     """The executors of a session of Spark Connect."""
 
     def __init__(self, spark: SparkSession) -> None:
-        self.application: Any = spark
-        self._spark = self.application
+        self._spark: Any = spark
+        self.application = self._spark
 
     @property
     def slots(self) -> int | None:
