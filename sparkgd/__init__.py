@@ -11,7 +11,17 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("classification", "exceptions", "losses", "mllib", "penalties", "regression", "solvers", "tuning")
+_SUBMODULES = (
+    "classification",
+    "exceptions",
+    "losses",
+    "mlflow",
+    "mllib",
+    "penalties",
+    "regression",
+    "solvers",
+    "tuning",
+)
 
 __all__ = ["__version__", *_SUBMODULES]
 
