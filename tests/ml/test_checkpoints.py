@@ -360,7 +360,7 @@ def test_a_full_disk_is_an_error_before_rows_are_read_and_later_a_warning(spark,
 
     estimator = slow(tmp_path / "kept")
     with monkeypatch.context() as patched:
-        patched.setattr("sparkgd.engine.files.HadoopDirectory._fill", onto_a_full_disk)
+        patched.setattr("sparkgd.engine.classic.files.HadoopDirectory._fill", onto_a_full_disk)
         patched.setattr(training_data, "packed_rows", lambda *_: pytest.fail("rows were packed"))
         with pytest.raises(CheckpointError, match="No space left on device"):
             estimator.fit(df)
@@ -368,7 +368,7 @@ def test_a_full_disk_is_an_error_before_rows_are_read_and_later_a_warning(spark,
     class Filling(Watch):
         def __call__(self, record):
             if record.round == 21:
-                monkeypatch.setattr("sparkgd.engine.files.HadoopDirectory._fill", onto_a_full_disk)
+                monkeypatch.setattr("sparkgd.engine.classic.files.HadoopDirectory._fill", onto_a_full_disk)
 
     with pytest.warns(CheckpointWarning, match="after round 30, and training goes on: .*No space left"):
         model = estimator.setCallbacks([Filling()]).fit(df)
