@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from sparkgd.classification import LogisticRegression
-from sparkgd.engine import choice
+from sparkgd.engine.classic.executors import ClassicExecutors
 from sparkgd.engine.classic.known_size import is_small, mean_row_bytes
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.regression import LinearRegression
@@ -57,7 +57,7 @@ def test_same_numbers_as_by_ingest_and_no_files_left(spark, cached, monkeypatch,
     with nothing_left(spark):
         here = estimator.fit(df)
         assert len(here.summary.partitionStats) == 1
-        monkeypatch.setattr(choice, "is_small", lambda df, limit: False)
+        monkeypatch.setattr(ClassicExecutors, "know_small", lambda executors, df, limit: False)
         there = estimator.fit(df)
         assert len(there.summary.partitionStats) == 2
     np.testing.assert_allclose(here.coefficients, there.coefficients, rtol=1e-9)
