@@ -12,7 +12,9 @@ import pickle
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
@@ -35,8 +37,34 @@ ARROW_SCHEMA = pa.schema([("number", pa.int32()), ("sender", pa.int64()), ("rest
 SENDERS = 32
 """Bits for the values of a task; those above number the tasks."""
 
-_slots: dict[str, int] = {}
-"""Slots of the applications of sessions, by the sessions' ids: to know them takes a job."""
+
+@dataclass(frozen=True)
+class Application:
+    """What does not change of a Spark application, and takes remote calls to know.
+
+    Attributes
+    ----------
+    slots : int or None
+    limits : DriverLimits
+    """
+
+    slots: int | None
+    limits: DriverLimits
+
+    @classmethod
+    def of(cls, spark: Any) -> Application:
+        """That of a session."""
+        conf = spark.conf
+        limits = [parse_bytes(conf.get(name, "1g")) for name in (MAX_RESULT, "spark.driver.memory")]
+        if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+            return cls(None, DriverLimits(*limits))
+        # Spark makes as many partitions of a range as tasks can run at once.
+        numbers = spark.range(1 << 20).select(F.spark_partition_id().alias("number"))
+        return cls(int(numbers.agg(F.max("number")).first()[0]) + 1, DriverLimits(*limits))
+
+
+_applications: WeakKeyDictionary[Any, Application] = WeakKeyDictionary()
+"""By session."""
 
 
 class ConnectExecutors(Executors):
@@ -49,21 +77,17 @@ class ConnectExecutors(Executors):
     @property
     def slots(self) -> int | None:
         """See `Executors`."""
-        if self._spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-            return None
-        session = self._spark.session_id
-        if session not in _slots:
-            # Spark makes as many partitions of a range as tasks can run at once.
-            numbers = self._spark.range(1 << 20).select(F.spark_partition_id().alias("number"))
-            _slots[session] = numbers.agg(F.max("number")).first()[0] + 1
-        return _slots[session]
+        return self._known().slots
 
     @property
     def limits(self) -> DriverLimits:
-        """See `Executors`; of the server, and of messages."""
-        conf = self._spark.conf
-        most, memory = conf.get(MAX_RESULT, "1g"), conf.get("spark.driver.memory", "1g")
-        return DriverLimits(parse_bytes(most), parse_bytes(memory))
+        """See `Executors`; of the server."""
+        return self._known().limits
+
+    def _known(self) -> Application:
+        if self._spark not in _applications:
+            _applications[self._spark] = Application.of(self._spark)
+        return _applications[self._spark]
 
     @property
     def share_disks(self) -> bool:
