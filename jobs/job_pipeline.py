@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StringType
 
 from sparkgd.exceptions import InvalidDataError
-from sparkgd.ml.columns import temporary_name
+from sparkgd.ml.columns import temporary_name, with_columns
 from sparkgd.ml.lookup import find, quoted
 
 PREDICTED = "predictedLabel"
@@ -144,7 +144,7 @@ def transformed(data: DataFrame, stages: Sequence[Any], refuse: bool = False) ->
             data = stage.transform(data)
             for source, made in zip(stage.getInputCols(), stage.getOutputCols(), strict=True):
                 data = data.withColumn(made, F.when(F.col(flags[source]), F.col(quoted(made))))
-    data = data.withColumns({made: F.when(F.col(flag), F.col(quoted(made))) for made, flag in flags.items()})
+    data = with_columns(data, {made: F.when(F.col(flag), F.col(quoted(made))) for made, flag in flags.items()})
     return data.drop(*flags.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -150,6 +151,11 @@ def _number(df: DataFrame, name: str, role: str, param: str) -> Column:
     if not found.is_number:
         raise wrong_type(param, name, found.kind, "a number")
     return found.column.cast("double").alias(role)
+
+
+def with_columns(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
+    """The DataFrame with these columns; there may be none, of which Spark Connect makes an error."""
+    return df.withColumns(dict(columns)) if columns else df
 
 
 def temporary_name(role: str) -> str:

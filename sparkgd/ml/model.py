@@ -16,7 +16,7 @@ from pyspark.ml.wrapper import JavaModel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from sparkgd.ml.columns import feature_names, input_columns, temporary_name
+from sparkgd.ml.columns import feature_names, input_columns, temporary_name, with_columns
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.fitted_path import HasPath
 from sparkgd.ml.matrices import matrix_of
@@ -154,7 +154,7 @@ class BinaryModel(LinearModel, HasRawPredictionCol):
             for name, column in self._outputs(F.col(margin)).items()
             if self.getOrDefault(name)
         }
-        return self._with_margin(df, vector, margin).withColumns(outputs).drop(margin)
+        return with_columns(self._with_margin(df, vector, margin), outputs).drop(margin)
 
     def _configured(self, mllib: JavaModel, vector: str) -> JavaModel:
         """The MLlib model with this model's output columns and thresholds."""

@@ -20,6 +20,7 @@ from sparkgd.checkpoints.codec import UNINTELLIGIBLE
 from sparkgd.engine.files import overwritten
 from sparkgd.exceptions import ModelFormatError, SparkGDError
 from sparkgd.losses.custom import check_imported
+from sparkgd.ml.columns import with_columns
 from sparkgd.ml.errors import InvalidParamError
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
 from sparkgd.ml.saved_summary import recall, saved
@@ -185,7 +186,7 @@ class ModelWriter(Writer):
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         # Python's integers become bigint, which MLlib's reader of the same row refuses.
         counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}
-        frame = frame.withColumns(counts)
+        frame = with_columns(frame, counts)
         frame.coalesce(1).write.parquet(os.path.join(path, "data"))
 
     def _summary(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sparkgd.data.statistics import Statistics
 from sparkgd.kernels.predictions import MeanPrediction, Prediction, RawPrediction
 from sparkgd.losses import Loss
 from sparkgd.losses.generalized import generalized_loss
-from sparkgd.ml.columns import temporary_name
+from sparkgd.ml.columns import temporary_name, with_columns
 from sparkgd.ml.estimator import LinearEstimator
 from sparkgd.ml.exchange import MLlibTwin
 from sparkgd.ml.params.penalty import label_unit
@@ -126,7 +126,7 @@ class GeneralizedLinearRegressionModel(_GeneralizedParams, MLlibTwin):
                 self.getOrDefault("predictionCol"): mean,
             }
             named = {name: column for name, column in outputs.items() if name}
-            return self._with_margin(df, vector, margin).withColumns(named).drop(margin)
+            return with_columns(self._with_margin(df, vector, margin), named).drop(margin)
         scored: DataFrame = configured(mllib, self, vector, SCORING_PARAMS).transform(df)
         return scored
 

@@ -140,6 +140,16 @@ def first(df):
     return df.orderBy("x0").limit(20)
 
 
+@pytest.mark.parametrize("name", SCORED)
+def test_every_model_is_saved_and_loaded(df, tmp_path, name):
+    model = SCORED[name][0].copy().setParams(featuresCols=COLUMNS).fit(df)
+    model.save(str(tmp_path / "model"))
+    loaded = type(model).load(str(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded._weights, model._weights)
+    assert loaded.hasSummary
+    assert loaded.copy({loaded.predictionCol: ""}).transform(df).columns
+
+
 def test_a_model_is_saved_over_another(df, tmp_path):
     where = str(tmp_path / "model")
     for strength in (0.1, 0.2):
