@@ -4,11 +4,12 @@
 VENV := .venv
 LOWEST := .venv-lowest
 CLIENT := .venv-client
+DOCS := .venv-docs
 RUN := scripts/in_venv.sh $(VENV)
 
 export SPARK_LOCAL_IP := 127.0.0.1
 
-.PHONY: help demo demo-yarn test test-connect test-hadoop test-fast test-lowest lint bench bench-smoke zip clean
+.PHONY: help demo demo-yarn test test-connect test-hadoop test-fast test-lowest lint docs bench bench-smoke zip clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +21,7 @@ help:
 	@echo "make test-fast    run the tests that need no Spark, and a few that do: an answer in three minutes"
 	@echo "make test-lowest  run all tests on the oldest supported Spark and libraries"
 	@echo "make lint         ruff and mypy"
+	@echo "make docs         build the documentation, whose examples are executed, in build/docs/"
 	@echo "make bench        measure against MLlib"
 	@echo "make bench-smoke  two small cases; fails if sparkgd is slower than it should be, relative to MLlib"
 	@echo "make zip          dist/sparkgd.zip for spark-submit --py-files"
@@ -69,6 +71,10 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# A warning is an error: a page that names what is not there, an example that fails.
+docs: $(DOCS)/.installed
+	scripts/in_venv.sh $(DOCS) python -m sphinx -W --keep-going -b html docs build/docs
+
 bench: $(VENV)/.installed
 	$(RUN) python benchmarks/run.py
 
@@ -79,7 +85,7 @@ zip: $(VENV)/.installed
 	@$(VENV)/bin/python scripts/make_zip.py dist/sparkgd.zip
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(CLIENT) build dist demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
+	rm -rf $(VENV) $(LOWEST) $(CLIENT) $(DOCS) build docs/examples docs/api/generated dist demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml
@@ -90,6 +96,13 @@ $(VENV)/.installed: pyproject.toml
 $(CLIENT)/.installed: pyproject.toml
 	@python=$$(scripts/find_python.sh) && "$$python" -m venv $(CLIENT)
 	@$(CLIENT)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[connect]' pytest
+	@touch $@
+
+# Sphinx's supported releases have no Python 3.10.
+$(DOCS)/.installed: pyproject.toml
+	@scripts/find_java.sh > /dev/null
+	@python=$$(scripts/find_python.sh python3.13 python3.12 python3.11) && "$$python" -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 # NumPy's oldest supported release has no wheels for Python 3.13.

@@ -26,8 +26,8 @@ tumours = spark.createDataFrame(source.frame).withColumnRenamed("target", "label
 train, test = tumours.randomSplit([0.8, 0.2], seed=1)
 
 # %%
-# ``featuresCols`` takes the columns as they are: no ``VectorAssembler`` is needed. The summary says how the fit ended and
-# why, which solver ran and why, and where the rounds ran. These data are small, so they ran in the driver process.
+# ``featuresCols`` takes the columns as they are: no ``VectorAssembler`` is needed. The summary says how the fit ended
+# and why, which solver ran and why, and where the rounds ran. These data are small, so they ran in the driver process.
 from sparkgd.classification import LogisticRegression
 
 model = LogisticRegression(featuresCols=measurements, regParam=0.01).fit(train)

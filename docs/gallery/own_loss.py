@@ -23,8 +23,8 @@ measurements = list(source.data.columns)
 patients = spark.createDataFrame(source.frame).withColumnRenamed("target", "label").coalesce(2).cache()
 
 # %%
-# ``value`` and ``derivative`` are needed. With ``curvature``, the second derivative, Newton's methods take the loss too.
-# They are checked against each other numerically before training, so that a slip in one of them is an error and not a
+# ``value`` and ``derivative`` are needed. With ``curvature``, the second derivative, Newton's methods take the loss
+# too. They are checked against each other numerically before training, so that a slip in one of them is an error and not a
 # wrong model.
 import numpy as np
 

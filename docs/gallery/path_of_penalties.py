@@ -2,13 +2,13 @@
 A path of penalties
 ===================
 
-A lasso for every penalty from the least that leaves no coefficient down to a hundredth of it: 50 models in shared rounds.
-The rows of a validation column choose among them.
+A lasso for every penalty from the least that leaves no coefficient down to a hundredth of it: 50 models in shared
+rounds. The rows of a validation column choose among them.
 """
 
 # %%
-# 442 patients, ten measurements each, and how far their diabetes had progressed a year later. A quarter of the rows, drawn
-# at random, is for validation.
+# 442 patients, ten measurements each, and how far their diabetes had progressed a year later. A quarter of the rows,
+# drawn at random, is for validation.
 import numpy as np
 from pyspark.sql import SparkSession
 from sklearn.datasets import load_diabetes
@@ -28,8 +28,8 @@ frame["held_out"] = np.random.default_rng(0).random(len(frame)) < 0.25
 patients = spark.createDataFrame(frame).coalesce(2).cache()
 
 # %%
-# ``regParamPath`` makes an estimator of paths of any of sparkgd's estimators that has a ``regParam``. Its ``fit`` returns
-# the model with the least loss on the held-out rows.
+# ``regParamPath`` makes an estimator of paths of any of sparkgd's estimators that has a ``regParam``. Its ``fit``
+# returns the model with the least loss on the held-out rows.
 from sparkgd.regression import LinearRegression
 
 lasso = LinearRegression(featuresCols=measurements, elasticNetParam=1.0, validationIndicatorCol="held_out")

@@ -23,7 +23,8 @@ measurements = list(source.feature_names)
 tumours = spark.createDataFrame(source.frame).withColumnRenamed("target", "label").coalesce(2).cache()
 
 # %%
-# The program is that of ``pyspark.ml.tuning`` but for its imports. ``stratify`` gives every fold its share of each label.
+# The program is that of ``pyspark.ml.tuning`` but for its imports. ``stratify`` gives every fold its share of each
+# label.
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 
 from sparkgd.classification import LogisticRegression
@@ -52,8 +53,8 @@ table = search.results.groupby(["regParam", "elasticNetParam"])
 table.agg(areaUnderROC=("metric", "mean"), error=("metric", "sem"), rounds=("rounds", "mean"))
 
 # %%
-# ``plot`` draws the mean over the folds with its standard error. There is a line for each ``elasticNetParam``, and a ring
-# around the best map.
+# ``plot`` draws the mean over the folds with its standard error. There is a line for each ``elasticNetParam``, and a
+# ring around the best map.
 axes = search.plot()
 
 # %%

@@ -161,7 +161,7 @@ class LogisticRegressionAccessors(TrainingAccessors, ElasticNetAccessors, Bounds
 class LogisticRegression(_LogisticParams, LinearEstimator[LogisticRegressionModel], LogisticRegressionAccessors):
     """Logistic regression for two or more classes, labelled 0, 1, ...
 
-    Minimises, as MLlib does,
+    Minimises, as MLlib does, ::
 
         (1/W) sum_i w_i loss_i + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 

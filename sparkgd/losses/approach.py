@@ -67,7 +67,7 @@ class Approach(Loss):
 
 @dataclass(frozen=True)
 class OwnMeansLoss(Approach):
-    """``w (z - t)^2 / 2``, the first step of iteratively reweighted least squares, from the rows' own means m:
+    """``w (z - t)^2 / 2``, the first step of iteratively reweighted least squares, from the rows' own means m::
 
         t = g(m) + (y - m) g'(m),    w = 1 / (V(m) g'(m)^2)
 

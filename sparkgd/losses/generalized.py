@@ -23,7 +23,7 @@ SHARES = (0.5, 0.05, 0.005)
 
 @dataclass(frozen=True)
 class GeneralizedLoss(Loss):
-    """``l(y, z) = d(y, m(z))`` with d the family's half unit deviance and m the link's inverse, by the chain rule:
+    """``l(y, z) = d(y, m(z))`` with d the family's half unit deviance and m the link's inverse, by the chain rule::
 
         dl/dz   = d'(m) m'(z)
         d2l/dz2 = d''(m) m'(z)^2 + d'(m) m''(z)

@@ -17,7 +17,7 @@ def row_derivative(parameter: float, label: float, raw_prediction: Array, out: A
 
 @dataclass(frozen=True)
 class HuberLoss(Loss):
-    """Squared near the label, absolute far from it, with ``r = z - y``:
+    """Squared near the label, absolute far from it, with ``r = z - y``::
 
         l(y, z) = r^2 / 2                           where |r| <= epsilon
                 = epsilon * (|r| - epsilon / 2)     elsewhere

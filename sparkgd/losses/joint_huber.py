@@ -15,7 +15,7 @@ RESOLUTION = 1e-12
 
 @dataclass(frozen=True)
 class JointHuberLoss(Loss):
-    """Huber's loss with concomitant scale. The raw predictions are the location m and the scale s > 0, a scalar output:
+    """Huber's loss with concomitant scale. Raw predictions are the location m and the scale s > 0, a scalar output::
 
         l(y, (m, s)) = (s + s H((m - y) / s)) / 2,    H(t) = t^2                          where |t| <= epsilon
                                                             = 2 epsilon |t| - epsilon^2   elsewhere

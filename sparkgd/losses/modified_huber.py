@@ -18,7 +18,7 @@ def row_derivative(parameter: float, label: float, raw_prediction: Array, out: A
 
 @dataclass(frozen=True)
 class ModifiedHuberLoss(Loss):
-    """Squared hinge that turns linear on the wrong side, with ``s = 2 y - 1`` for labels 0 and 1:
+    """Squared hinge that turns linear on the wrong side, with ``s = 2 y - 1`` for labels 0 and 1::
 
         l(y, z) = max(0, 1 - s z)^2     where s z >= -1
                 = -4 s z                elsewhere

@@ -98,7 +98,7 @@ class PiecewiseLinearLoss(Loss):
 
 @dataclass(frozen=True)
 class SmoothedLoss(Loss):
-    """The loss with hyperbolas at its kinks: ``l_w = high S(t - dead_zone) - low S(-t - dead_zone)`` with
+    """The loss with hyperbolas at its kinks: ``l_w = high S(t - dead_zone) - low S(-t - dead_zone)`` with ::
 
         ``S(t) = max over 0 <= a <= 1 of [a t + h sqrt(a (1 - a))] - h/2 = (t + sqrt(t^2 + h^2) - h) / 2,  h = w/2``
 

@@ -186,7 +186,7 @@ class GeneralizedLinearRegression(
 ):
     """Generalized linear regression: a family of distributions whose mean is a function of a linear prediction.
 
-    Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum
+    Minimises half the mean unit deviance plus an L2 penalty, which is MLlib's: at the optimum ::
 
         sum_i w_i (y_i - mu_i) / (V(mu_i) g'(mu_i)) x_ij = regParam * Omega * b_j
 

@@ -97,7 +97,7 @@ class GradientDescentRegressor(
 ):
     """A linear regressor that minimises any loss of numeric labels.
 
-    Minimises
+    Minimises ::
 
         (1/W) sum_i w_i loss(y_i, m_i) + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 

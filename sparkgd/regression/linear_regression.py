@@ -60,7 +60,10 @@ class _LinearParams(TrainingParams, ElasticNetParams):
 
 @with_model_accessors
 class LinearRegressionModel(_LinearParams, MLlibTwin):
-    """A fitted linear regression; ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``."""
+    """A fitted linear regression.
+
+    ``transform`` adds ``prediction`` = ``x . coefficients + intercept + offset``.
+    """
 
     _mllib_solvers = ("auto", "normal", "l-bfgs")
 
@@ -125,7 +128,7 @@ class LinearRegressionAccessors(TrainingAccessors, ElasticNetAccessors):
 class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel], LinearRegressionAccessors):
     """Linear regression by least squares, or with a loss that large residuals disturb less.
 
-    With ``loss="squaredError"`` it minimises, as MLlib does,
+    With ``loss="squaredError"`` it minimises, as MLlib does, ::
 
         (1/2W) sum_i w_i (y_i - m_i)^2 + regParam [(1 - a)/(2 sd_y) sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 
@@ -135,14 +138,14 @@ class LinearRegression(_LinearParams, LinearEstimator[LinearRegressionModel], Li
     With an ``offsetCol``, which MLlib has not here, sd_y is that of the label less the offset: it is these differences
     that are fitted, as in `GeneralizedLinearRegression`.
 
-    With ``loss="huber"`` it minimises, over a scale sigma > 0 as well,
+    With ``loss="huber"`` it minimises, over a scale sigma > 0 as well, ::
 
         (1/2W) sum_i w_i [sigma + H((m_i - y_i) / sigma) sigma]
             + regParam [(1 - a)/2 sum_j s_j^2 b_j^2 + a sum_j s_j |b_j|]
 
-    with H(t) = t^2 up to ``epsilon`` and 2 epsilon |t| - epsilon^2 beyond. Where the features explain every label, as
-    more columns than rows can under a weak penalty, this has no minimum: it falls all the way to sigma = 0. Then
-    ``scale`` is about 1e-12 of the labels' size, and the objective within as much of its infimum.
+    with ``H(t) = t^2`` up to ``epsilon`` and ``2 epsilon |t| - epsilon^2`` beyond. Where the features explain every
+    label, as more columns than rows can under a weak penalty, this has no minimum: it falls all the way to sigma = 0.
+    Then ``scale`` is about 1e-12 of the labels' size, and the objective within as much of its infimum.
 
     Parameters
     ----------
