@@ -34,6 +34,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # numpydoc's sections say types with their shapes
 numpydoc_show_class_members = False  # the templates list them
 numpydoc_class_members_toctree = False
+toc_object_entries_show_parents = "hide"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sparkgd"
@@ -41,12 +42,13 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["sparkgd.css"]
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "tutorial", "solvers", "tuning", "clusters", "faults", "moving")}
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
     "filename_pattern": "/",  # all are executed
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -61,7 +63,7 @@ VALIDATORS = (CrossValidator, TrainValidationSplit)
 
 def skip_member(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what Spark documents itself, params, which have a table, and their setters and getters."""
-    if isinstance(member, Param):
+    if isinstance(member, Param) or name == "uid":
         return True
     function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
     home = getattr(function, "__module__", None) or ""
@@ -80,6 +82,14 @@ def add_params(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
     for each in estimator.params:
         lines += [f"   * - ``{each.name}``", f"     - {_default(estimator, each)}", f"     - {_plain(each.doc)}"]
     lines.append("")
+
+
+def shorten_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str, None] | None:
+    """Fifty params are a table, not a signature."""
+    is_estimator = what == "class" and issubclass(obj, LinearEstimator)
+    return ("(**params)", None) if is_estimator else None
 
 
 def _default(estimator: Params, given: Param[Any]) -> str:
@@ -101,4 +111,5 @@ def setup(app: Sphinx) -> None:
     for name in sparkgd.__all__[1:]:
         import_module(f"sparkgd.{name}")
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-docstring", add_params, priority=900)

@@ -24,8 +24,8 @@ patients = spark.createDataFrame(source.frame).withColumnRenamed("target", "labe
 
 # %%
 # ``value`` and ``derivative`` are needed. With ``curvature``, the second derivative, Newton's methods take the loss
-# too. They are checked against each other numerically before training, so that a slip in one of them is an error and not a
-# wrong model.
+# too. They are checked against each other numerically before training, so that a slip in one of them is an error and
+# not a wrong model.
 import numpy as np
 
 from sparkgd.regression import GradientDescentRegressor

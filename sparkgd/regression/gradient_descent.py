@@ -52,7 +52,10 @@ class _RegressorParams(HasLoss, TrainingParams, LossSettingsParams, AnyPenaltyPa
 
 @with_model_accessors
 class GradientDescentRegressorModel(_RegressorParams, LinearModel):
-    """A fitted linear regressor; ``prediction`` is the inverse link of ``x . coefficients + intercept + offset``."""
+    """A fitted linear regressor.
+
+    ``prediction`` is the inverse link of ``x . coefficients + intercept + offset``.
+    """
 
     def predict(self, value: Vector) -> float:
         """Prediction of one row, without its offset."""
