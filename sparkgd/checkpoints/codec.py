@@ -44,9 +44,9 @@ UNINTELLIGIBLE = (
 def encode(value: Any) -> tuple[bytes, bytes]:
     """A value as a JSON document and the arrays that it refers to.
 
-    It may consist of None, booleans, numbers, strings, tuples, lists, dicts, enums, arrays and NumPy's scalars, and of
-    dataclasses of this package. An array that occurs several times is written once. Arrays come back contiguous, in
-    the order of their axes that they had.
+    It may consist of None, booleans, numbers, strings, tuples, lists, dicts, frozensets of what can be sorted, enums,
+    arrays and NumPy's scalars, and of dataclasses of this package. An array that occurs several times is written once.
+    Arrays come back contiguous, in the order of their axes that they had.
 
     Raises
     ------
@@ -94,6 +94,8 @@ class _Encoder:
             return [self.node(part) for part in value]
         if type(value) is list:
             return {"list": [self.node(part) for part in value]}
+        if type(value) is frozenset:
+            return {"set": [self.node(part) for part in sorted(value)]}
         if type(value) is dict:
             return {"dict": [[self.node(key), self.node(part)] for key, part in value.items()]}
         if isinstance(value, np.generic):
@@ -135,6 +137,7 @@ class _Decoder:
         self._of: dict[str, Callable[[Any], Any]] = {
             "float": lambda digits: struct.unpack(">d", bytes.fromhex(digits))[0],
             "list": lambda nodes: [self._node(node) for node in nodes],
+            "set": lambda nodes: frozenset(self._node(node) for node in nodes),
             "dict": lambda pairs: {self._node(key): self._node(node) for key, node in pairs},
             "scalar": lambda place: arrays[place][()],
             "array": lambda place: arrays[place],

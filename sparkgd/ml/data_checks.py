@@ -10,7 +10,7 @@ from sparkgd.data.statistics import MAX_CLASSES, Statistics
 from sparkgd.engine.packed import PackedPartition
 from sparkgd.losses.base import LabelRange, LabelSummary
 from sparkgd.ml.columns import InputColumns
-from sparkgd.ml.errors import InvalidDataError
+from sparkgd.ml.errors import EmptyDataError, InvalidDataError
 
 ADVICE = {
     "features": "impute or drop them before fit",
@@ -39,7 +39,7 @@ def check_rows(parts: Iterable[PackedPartition], columns: InputColumns) -> None:
         raise _bad_rows(role, names[role], nulls, "null")
     widths = {width for part in parts if part.handle.source_rows or part.handle.ragged for width in part.handle.widths}
     if not widths:
-        raise InvalidDataError("the DataFrame has no rows; there is nothing to train on")
+        raise EmptyDataError("the DataFrame has no rows; there is nothing to train on")
     if len(widths) > 1:
         lengths = ", ".join(str(width) for width in sorted(widths)[:10])
         raise InvalidDataError(

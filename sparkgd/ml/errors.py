@@ -25,6 +25,10 @@ class InvalidDataError(exceptions.InvalidDataError, IllegalArgumentException):
         IllegalArgumentException.__init__(self, message)
 
 
+class EmptyDataError(InvalidDataError):
+    """There are no rows."""
+
+
 class IncompatibleError(exceptions.IncompatibleError, IllegalArgumentException):
     """Two settings that are each valid cannot work together, such as a solver and a loss."""
 

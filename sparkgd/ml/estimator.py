@@ -26,6 +26,7 @@ from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.penalty import column_penalty, intercept_penalty, intercept_penalty_kind, penalty_kind
 from sparkgd.ml.params.rules import Rule, check_params, one_of
 from sparkgd.ml.params.shared import TrainingParams, set_all, value_or_none
+from sparkgd.ml.partial_fit import LearnsFromBatches
 from sparkgd.ml.path import RegParamPath
 from sparkgd.ml.persistence import EstimatorReader, EstimatorWriter
 from sparkgd.ml.step_size import StepSizeTest, step_size_test
@@ -47,7 +48,14 @@ ModelT = TypeVar("ModelT", bound=Model)
 Array = npt.NDArray[np.float64]
 
 
-class LinearEstimator(Estimator[ModelT], TrainingParams, MLWritable, DefaultParamsReadable, Generic[ModelT]):  # type: ignore[type-arg]
+class LinearEstimator(
+    Estimator[ModelT],
+    TrainingParams,
+    LearnsFromBatches[ModelT],
+    MLWritable,
+    DefaultParamsReadable,  # type: ignore[type-arg]
+    Generic[ModelT],
+):
     """Base of all estimators: a subclass names its loss, its penalty and its model."""
 
     _callbacks: tuple[Callback, ...] = ()

@@ -20,6 +20,7 @@ from sparkgd.ml.columns import feature_names, input_columns, temporary_name, wit
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.fitted_path import HasPath
 from sparkgd.ml.matrices import matrix_of
+from sparkgd.ml.memory import HasMemory
 from sparkgd.ml.params.shared import TrainingParams, value_or_none
 from sparkgd.ml.persistence import ModelPersistence
 from sparkgd.ml.plain_names import score_with_plain_names
@@ -29,7 +30,7 @@ from sparkgd.ml.summary import HasSummary
 Array = npt.NDArray[np.float64]
 
 
-class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary, HasPath):
+class LinearModel(TrainingParams, Model, ModelPersistence, HasSummary, HasPath, HasMemory):
     """A fitted linear model: raw predictions are ``x . weights[k] + intercepts[k] + offset`` for each output k.
 
     Parameters

@@ -22,9 +22,11 @@ from sparkgd.exceptions import ModelFormatError, SparkGDError
 from sparkgd.losses.custom import check_imported
 from sparkgd.ml.columns import with_columns
 from sparkgd.ml.errors import InvalidParamError
+from sparkgd.ml.memory import recall_memory, save_memory, told
 from sparkgd.ml.params.shared import SCORING_PARAMS, ScoringParams
 from sparkgd.ml.saved_summary import recall, saved
 from sparkgd.ml.summary import HasSummary
+from sparkgd.training.memory import Memory
 
 FORMAT_VERSION = 1
 """Of saved models."""
@@ -48,6 +50,7 @@ class Saved(Protocol):
     uid: str
     _weights: npt.NDArray[np.float64]
     _intercepts: npt.NDArray[np.float64]
+    _memory: Memory | None
 
     def _to_row(self) -> dict[str, Any]:
         """The model's data by column name."""
@@ -182,12 +185,14 @@ class ModelWriter(Writer):
 
     def saveImpl(self, path: str) -> None:
         """Write the directory; called by ``save`` once the path is free."""
-        save_model_metadata(cast(ScoringParams, self._model), path, self.sparkSession, self._told)
+        more = {**self._told, **told(self._model)}
+        save_model_metadata(cast(ScoringParams, self._model), path, self.sparkSession, more)
         frame = self.sparkSession.createDataFrame([Row(**self._model._to_row())])
         # Python's integers become bigint, which MLlib's reader of the same row refuses.
         counts = {name: F.col(name).cast("int") for name, kind in frame.dtypes if kind == "bigint"}
         frame = with_columns(frame, counts)
         frame.coalesce(1).write.parquet(os.path.join(path, "data"))
+        save_memory(self._model, path, self.sparkSession)
 
     def _summary(self) -> dict[str, Any]:
         """The summary's part of the metadata."""
@@ -240,6 +245,7 @@ class ModelReader(MLReader[Any]):
         model._feature_names = metadata.get("featureNames")
         if SUMMARY in metadata:
             recall(model, metadata[SUMMARY])
+        recall_memory(model, path, metadata, self.sparkSession)
         return model
 
 

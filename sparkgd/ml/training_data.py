@@ -86,6 +86,12 @@ class TrainingData:
         check_weights(statistics, self.columns)
         return replace(self, rows=replace(self.rows, statistics=statistics), held_out=fold)
 
+    def after(self, before: Statistics) -> TrainingData:
+        """The same for models that have learned from other rows, of which these are the statistics."""
+        statistics = before + self.rows.statistics
+        label = merge([before, *self.groups.values()]).label
+        return replace(self, rows=replace(self.rows, statistics=statistics), label=label)
+
     def num_classes(self, label: str) -> int:
         """Number of classes, at least 2: those that the label's metadata name, or the highest label plus one.
 

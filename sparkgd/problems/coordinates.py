@@ -111,6 +111,12 @@ class Diagonal:
         weights = (self.layout.weights(gradient) - by_intercept[..., None] * self.center) * self.scale
         return self.layout.pack(weights, by_intercept * self.intercept_scale)
 
+    def unpull(self, gradient: Array) -> Array:
+        """Gradient in the raw coef of a gradient in u: the inverse of `pull`, where no weight is fixed."""
+        by_intercept = self.layout.intercepts(gradient) / self.intercept_scale
+        weights = self.layout.weights(gradient) / self.scale + by_intercept[..., None] * self.center
+        return self.layout.pack(weights, by_intercept)
+
     @property
     def fixed(self) -> npt.NDArray[np.bool_]:
         return np.tile(self.scale == 0.0, self.layout.num_linear)

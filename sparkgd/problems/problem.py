@@ -12,6 +12,7 @@ from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
 from sparkgd.problems.coordinates import Coordinates
+from sparkgd.problems.past import NoPast, Past
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -36,6 +37,8 @@ class Problem:
         Of the intercepts: bounds, else none. The coordinates must not be centred then.
     weight_sum : float
         Of the rows trained on.
+    past : Past
+        Rows that the model has learned from before: they are in F as well, and in ``weight_sum``.
     """
 
     loss: Loss
@@ -45,6 +48,7 @@ class Problem:
     held_out: int = -1
     intercept_penalty: Penalty = NoPenalty()
     weight_sum: float = np.nan
+    past: Past = NoPast()
 
     @property
     def penalty_on_coef(self) -> OnWeights:
@@ -70,8 +74,8 @@ class Problem:
         return self.penalty_on_coef.project(self.coordinates.to_raw(point))
 
     def loss_alone(self, loss: Loss) -> Problem:
-        """Another loss in place of this one, and no penalty."""
-        return replace(self, loss=loss, penalty=NoPenalty(), intercept_penalty=NoPenalty())
+        """Another loss in place of this one, no penalty and no past."""
+        return replace(self, loss=loss, penalty=NoPenalty(), intercept_penalty=NoPenalty(), past=NoPast())
 
     def smoothed(self, width: float) -> Problem:
         """The same with the loss's kinks smoothed over ``width``."""

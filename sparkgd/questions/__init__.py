@@ -12,6 +12,7 @@ from sparkgd.questions.held_out_totals import HeldOutTotalsQuestion
 from sparkgd.questions.hessian import HessianQuestion
 from sparkgd.questions.product import ProductQuestion
 from sparkgd.questions.rows import RowsQuestion
+from sparkgd.questions.tangent import Tangent, TangentQuestion
 from sparkgd.questions.working_weight import WorkingWeightQuestion
 
 __all__ = [
@@ -34,5 +35,7 @@ __all__ = [
     "RowsQuestion",
     "Sample",
     "SmoothedQuestion",
+    "Tangent",
+    "TangentQuestion",
     "WorkingWeightQuestion",
 ]

@@ -60,9 +60,10 @@ class GradientQuestion(PointsQuestion):
 
 def reply_at(problem: Problem, points: Array, sums: Sums, weight_sum: Array | float) -> Reply:
     """Values and gradients at ``points``; ``weight_sum`` is the (expected) weight of the rows summed."""
-    assert sums.value is not None and sums.gradient is not None
-    weight = np.broadcast_to(weight_sum, sums.value.shape)
     coefs = problem.coordinates.to_raw(points)
+    sums = problem.past.added(sums, coefs)
+    assert sums.value is not None and sums.gradient is not None
+    weight = np.broadcast_to(weight_sum + problem.past.weight, sums.value.shape)
     penalty = problem.penalty_on_coef
     values = sums.value / weight + np.array([penalty.smooth_value(c) for c in coefs])
     gradients = sums.gradient / weight[:, None] + np.array([penalty.smooth_gradient(c) for c in coefs])

@@ -73,14 +73,18 @@ class HessianQuestion(KernelQuestion):
         assert sums.hessian is not None and sums.weight is not None
         reply = reply_at(problem, self.point[None, :], sums, sums.weight)
         coordinates, curvature = problem.coordinates, problem.penalty_on_coef.smooth_curvature(problem.layout.size)
+        numbers = None
         if self.entries is not None:
             columns = problem.layout.columns_of(self.entries)
             coordinates, known = coordinates.restricted(columns), problem.layout.restricted(columns)[1]
-            curvature = known.of(curvature)
+            curvature, numbers = known.of(curvature), known.numbers
         # The map is linear: pulling the rows, then the columns, gives T^T H T.
-        hessian = coordinates.pull(coordinates.pull(sums.hessian / sums.weight[0] + np.diag(curvature)).T)
+        weight_sum = sums.weight[0] + problem.past.weight
+        hessian = coordinates.pull(coordinates.pull(sums.hessian / weight_sum + np.diag(curvature)).T)
+        hessian = problem.past.curved(hessian, problem.coordinates, weight_sum, numbers)
         if self.entries is not None:
-            places = np.searchsorted(known.numbers, self.entries)
+            assert numbers is not None
+            places = np.searchsorted(numbers, self.entries)
             hessian = hessian[np.ix_(places, places)]
         return replace(reply, hessian=0.5 * (hessian + hessian.T))
 

@@ -268,6 +268,11 @@ class GeneralizedLinearRegression(
             settings = _continued(settings, fitted)
         return fitted
 
+    def _forgets(self) -> str:
+        if self.getOrDefault("regParam") == 0.0 or family_and_link(self).is_least_squares:
+            return ""
+        return "regParam multiplies the working weights of all rows at the optimum, which rows of before do not tell"
+
     def _working_weight(self, fitted: Fitted, chosen: FamilyAndLink, rows: TrainingSet) -> Inquiry:
         """Mean working weight of a row at the end of a fit."""
         question = WorkingWeightQuestion(chosen.information, fitted.solved.coef)

@@ -126,6 +126,7 @@ def outlined(settings: FitSettings, data: TrainingSet) -> Stages[Outline]:
         settings.held_out,
         settings.intercept_penalty,
         statistics.weight,
+        settings.past,
     )
     context = _context(settings, data, problem, space)
     final = Solving(

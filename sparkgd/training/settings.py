@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sparkgd.data.statistics import Statistics
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, Penalty
+from sparkgd.problems.past import NoPast, Past
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.stopping import Stopping
 
@@ -48,6 +49,8 @@ class FitSettings:
         Wall-clock limit of the training.
     lead : Lead or None
         A model of the same rows, folds included, to follow.
+    past : Past
+        Rows that the model has learned from before.
     """
 
     loss: Loss
@@ -63,6 +66,7 @@ class FitSettings:
     intercept_penalty: Penalty = NoPenalty()
     max_seconds: float = np.inf
     lead: Lead | None = None
+    past: Past = NoPast()
 
     @property
     def is_centred(self) -> bool:
