@@ -16,7 +16,7 @@ from sparkgd.ml.model_fits import ModelFit
 from sparkgd.ml.params.class_weights import BALANCED
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.training_data import TrainingData
-from sparkgd.training.constant_label import DecidedModel
+from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
 from sparkgd.training.loop import Outcome
 from sparkgd.training.memory import SOLVER, Memory, learned
@@ -96,7 +96,7 @@ class PartialFit(ModelFit[ModelT]):
 
     def decided(self) -> DecidedModel | None:
         """Never: a model at infinity could not go on."""
-        if super().decided() is None:
+        if decided_model(self.settings, self.data.rows.statistics, self.data.columns.offset is not None) is None:
             return None
         raise InvalidDataError(
             f"every label in column {self.data.columns.label!r} of the first batch is the same; wait until rows with "

@@ -56,12 +56,11 @@ class TangentQuestion(KernelQuestion):
         return TangentKernel(problem.loss, problem.layout, self.coef, self.center, self.scale, problem.held_out)
 
     def reply(self, problem: Problem, sums: Sums) -> Tangent:
-        assert sums.value is not None and sums.gradient is not None
-        assert sums.hessian is not None and sums.weight is not None
-        hessian = 0.5 * (sums.hessian + sums.hessian.T)
+        assert sums.value is not None and sums.hessian is not None and sums.weight is not None
+        gradient, hessian = sums.hessian[0], 0.5 * (sums.hessian[1:] + sums.hessian[1:].T)
         if not problem.loss.is_convex:
             hessian = _positive_part(hessian)
-        return Tangent(float(sums.value[0]), sums.gradient[0], hessian, float(sums.weight[0]))
+        return Tangent(float(sums.value[0]), gradient, hessian, float(sums.weight[0]))
 
 
 def _positive_part(matrix: Array) -> Array:
@@ -73,7 +72,8 @@ def _positive_part(matrix: Array) -> Array:
 class TangentKernel:
     """``sum_i w_i [l_i, d_i x u_i, C_i x u_i u_i^T]`` (Kronecker's product) with ``u = [(x - center) * scale, 1]``.
 
-    d and C are the first and second derivatives of the loss by the raw predictions.
+    d and C are the first and second derivatives of the loss by the raw predictions. The gradient is the first row of
+    the sum that is called a Hessian: a block of few columns has no fewer numbers to tell.
 
     Parameters
     ----------
@@ -119,13 +119,8 @@ class TangentKernel:
                     if other < k:
                         hessian[other, :, k] += product
         order = self._order()
-        flat = hessian.reshape(outputs * width, -1)
-        return Sums(
-            value=np.array([value]),
-            gradient=gradient.reshape(1, -1)[:, order],
-            weight=np.array([weight_sum]),
-            hessian=flat[np.ix_(order, order)],
-        )
+        matrix = np.vstack([gradient.reshape(-1)[order], hessian.reshape(outputs * width, -1)[np.ix_(order, order)]])
+        return Sums(value=np.array([value]), weight=np.array([weight_sum]), hessian=matrix)
 
     def _order(self) -> npt.NDArray[np.intp]:
         """Where the entries of a coef are among those of all outputs, each with its intercept."""
@@ -135,4 +130,4 @@ class TangentKernel:
 
     @property
     def answer_size(self) -> AnswerSize:
-        return AnswerSize(whole=self.layout.size**2 + self.layout.size + 2)
+        return AnswerSize(whole=(self.layout.size + 1) * self.layout.size)

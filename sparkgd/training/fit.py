@@ -34,7 +34,7 @@ class Fitted:
     is_dropped : bool
         Whether that turned out to be no good.
     caveat : str
-        What is not as it was asked for, since the fit ended too early.
+        What is not as it was asked for, for whoever is warned of it.
     """
 
     problem: Problem

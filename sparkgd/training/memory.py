@@ -29,6 +29,15 @@ SOLVER = "newton"
 """What goes on from a memory: it has the Hessian of its rows in any case."""
 
 
+ROWS_PER_COEF = 10
+"""Rows of a first batch, for each coef, from which on their curvature at its optimum says enough of it elsewhere."""
+
+CAVEAT = (
+    "the first batch has {} rows for {} coefficients; what is remembered of so few holds near this model alone. Begin "
+    "with {} rows a coefficient or more"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
     """All batches so far.
@@ -88,6 +97,8 @@ def learned(fitted: Fitted, settings: FitSettings, data: TrainingSet, before: Me
     frame = _frame(problem.layout, data.statistics, settings) if before is None else before.past.coordinates
     question = TangentQuestion(coef, frame.center, frame.scale)
     seen: Tangent = yield Inquiry("curvature to remember", Asked(problem, question, data.rows))
+    if before is None and not problem.loss.is_quadratic and data.statistics.rows < ROWS_PER_COEF * len(coef):
+        found = replace(found, caveat=CAVEAT.format(data.statistics.rows, len(coef), ROWS_PER_COEF))
     past = TangentPast(frame, coef, seen.value, seen.gradient, seen.hessian, seen.weight)
     if before is not None:
         past = before.past.at(coef) + past

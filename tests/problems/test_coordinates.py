@@ -52,6 +52,13 @@ def test_pull_is_the_transpose_of_to_raw(layout, kind):
         assert coordinates.pull(gradient) @ point == pytest.approx(gradient @ coordinates.to_raw(point), rel=1e-12)
 
 
+@pytest.mark.parametrize("layout", [CoefLayout(P), CoefLayout(P, fit_intercept=False), CoefLayout(P, 3)])
+def test_unpull_is_the_inverse_of_pull(layout):
+    coordinates, some = maps(layout)[0], np.random.default_rng(4).normal(size=(5, layout.size))
+    np.testing.assert_allclose(coordinates.unpull(coordinates.pull(some)), some, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(coordinates.pull(coordinates.unpull(some)), some, rtol=1e-12, atol=1e-12)
+
+
 @every
 def test_leading_axes_are_independent(layout, kind):
     coordinates, points = the_map(layout, kind), np.random.default_rng(2).normal(size=(4, layout.size))

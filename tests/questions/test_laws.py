@@ -32,6 +32,8 @@ from sparkgd.questions import (
     HessianQuestion,
     ProductQuestion,
     RowsQuestion,
+    Tangent,
+    TangentQuestion,
     WorkingWeightQuestion,
 )
 from sparkgd.questions.base import KernelQuestion
@@ -73,6 +75,7 @@ def asked_of(loss: Loss) -> list[KernelQuestion]:
         GramQuestion(np.zeros(WIDTH), np.ones(WIDTH)),
         RowsQuestion(ROWS, WIDTH),
         RowsQuestion(ROWS, WIDTH, step=4),
+        TangentQuestion(points[0], np.full(WIDTH, 0.2), np.full(WIDTH, 3.0)),
         HeldOutScoresQuestion(points[0], True, ROWS, True),
         HeldOutTotalsQuestion(points[0], False, ConfusionMeasure(LargestPrediction(), max(loss.num_outputs, 2))),
     ]
@@ -161,6 +164,8 @@ def numbers_of(reply: object) -> list[np.ndarray]:
         return [reply.score, reply.positive, reply.negative]
     if isinstance(reply, Totals):
         return [reply.values]
+    if isinstance(reply, Tangent):
+        return [np.asarray(reply.value), reply.gradient, reply.hessian, np.asarray(reply.weight)]
     if not hasattr(reply, "values"):
         return [np.asarray(reply)]
     certificate = [] if reply.certificate is None else list(vars(reply.certificate).values())
