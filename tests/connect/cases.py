@@ -61,6 +61,14 @@ def estimators() -> dict[str, Any]:
 DATA: dict[str, Callable[[SparkSession], DataFrame]] = {"even": frame, "uneven": uneven}
 
 
+def in_batches(df: DataFrame) -> Any:
+    """The model of four batches, one after the other."""
+    estimator, model = LogisticRegression(featuresCols=COLUMNS, execution="cluster", regParam=0.01), None
+    for number in range(4):
+        model = estimator.partialFit(df.where(F.col("group") % 4 == number), model)
+    return model
+
+
 def told(model: Any) -> dict[str, Any]:
     """What is to be equal of two models."""
     numbers = np.concatenate([model._weights.ravel(), model._intercepts])

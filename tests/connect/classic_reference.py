@@ -16,7 +16,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import SparkSession
 
 from sparkgd.classification import LogisticRegression
-from tests.connect.cases import COLUMNS, estimators, frame, told, uneven
+from tests.connect.cases import COLUMNS, estimators, frame, in_batches, told, uneven
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
     else:
         found = {name: told(estimator.fit(df)) for name, estimator in estimators().items()}
         found["uneven"] = told(estimators()["auto"].fit(uneven(spark)))
+        found["in batches"] = told(in_batches(df))
         stages = [VectorAssembler(inputCols=COLUMNS, outputCol="features"), LogisticRegression(regParam=0.01)]
         Pipeline(stages=stages).fit(df).save(rest[0])
     Path(output).write_text(json.dumps(found))
