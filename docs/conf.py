@@ -42,7 +42,9 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["sparkgd.css"]
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {page: [] for page in ("index", "tutorial", "solvers", "tuning", "clusters", "faults", "moving")}
+html_sidebars = {
+    page: [] for page in ("index", "tutorial", "solvers", "tuning", "streams", "clusters", "faults", "moving")
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",

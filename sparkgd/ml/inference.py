@@ -20,6 +20,7 @@ from sparkgd.ml.errors import IncompatibleError, InvalidParamError
 from sparkgd.ml.params.class_weights import class_weights_of
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.training_data import TrainingData, training_data
+from sparkgd.training.memory import Memory
 
 if TYPE_CHECKING:
     from sparkgd.ml.estimator import LinearEstimator
@@ -31,29 +32,41 @@ COVARIANCES = {"classic": None, "HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2, "cluster
 
 
 @dataclass(frozen=True)
-class Fit:
+class Estimates:
     """What standard errors are about.
 
     Attributes
     ----------
-    estimator : LinearEstimator
-        With the params of the fit.
-    rows : DataFrame
-        That it was fitted to.
     likelihood : Likelihood
-        Of its labels.
+        Of the labels.
     weights : ndarray (K, p)
     intercepts : ndarray (K,)
     names : list of str
         Of the features.
     """
 
-    estimator: LinearEstimator[Any]
-    rows: DataFrame
     likelihood: Likelihood
     weights: Array
     intercepts: Array
     names: list[str]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What they are estimated from.
+
+    Attributes
+    ----------
+    estimates : Estimates
+    estimator : LinearEstimator
+        With the params of the fit.
+    rows : DataFrame
+        That it was fitted to.
+    """
+
+    estimates: Estimates
+    estimator: LinearEstimator[Any]
+    rows: DataFrame
 
 
 def infer(fit: Fit, covariance: str, cluster: str | None = None) -> Inference:
@@ -90,6 +103,28 @@ def infer(fit: Fit, covariance: str, cluster: str | None = None) -> Inference:
         return _inferred(fit, data, covariance, cluster, name)
 
 
+def infer_from_memory(estimates: Estimates, memory: Memory, covariance: str) -> Inference:
+    """Classic errors of a model that has learned from batches, by the information that it remembers of their rows.
+
+    Raises
+    ------
+    IncompatibleError
+        If other errors are asked for, or the model has several outputs or a dispersion to be estimated.
+    """
+    layout, statistics = memory.past.coordinates.layout, memory.statistics
+    if covariance != "classic" or layout.num_outputs > 1 or not estimates.likelihood.has_known_dispersion:
+        raise IncompatibleError(
+            "the rows of the batches before are gone; of a model that partialFit has trained there are classic errors "
+            "alone, if it is binomial or Poisson. priorPrecision has the information of all rows"
+        )
+    kept = np.append(statistics.deviation(ddof=0) > 0.0, np.ones(int(layout.fit_intercept), dtype=bool))
+    center, scale = memory.past.coordinates.center, memory.past.coordinates.scale
+    covariances = _raw_covariances(_inverse(memory.past.hessian, kept), 1, center, scale, layout.fit_intercept)
+    covariances[~kept] = np.nan
+    freedom = statistics.rows - int(np.count_nonzero(kept))
+    return _told(estimates, covariances, layout.fit_intercept, covariance, 1.0, freedom)
+
+
 def _check(covariance: str, cluster: str | None) -> None:
     """Refuse a covariance that is not there, and clusters without their column or the other way round."""
     if covariance not in COVARIANCES:
@@ -102,7 +137,7 @@ def _check(covariance: str, cluster: str | None) -> None:
 
 def _check_outputs(fit: Fit, covariance: str) -> None:
     """Refuse models of several raw predictions what is defined for one."""
-    if COVARIANCES[covariance] and len(fit.intercepts) > 1:
+    if COVARIANCES[covariance] and len(fit.estimates.intercepts) > 1:
         allowed = ", ".join(name for name, power in COVARIANCES.items() if not power)
         raise IncompatibleError(
             f"covariance={covariance!r} is about the leverage of a row, which a multinomial model has for each class; "
@@ -112,7 +147,7 @@ def _check_outputs(fit: Fit, covariance: str) -> None:
 
 def _check_classes(fit: Fit, statistics: Statistics) -> None:
     """Refuse classes that no row has: their intercepts have no estimate."""
-    classes = range(len(fit.intercepts))
+    classes = range(len(fit.estimates.intercepts))
     absent = [str(k) for k in classes if len(classes) > 1 and not statistics.class_weights.get(k)]
     if absent:
         raise IncompatibleError(
@@ -153,10 +188,16 @@ def refuse_penalised(estimator: LinearEstimator[Any]) -> None:
 def _inferred(fit: Fit, data: TrainingData, covariance: str, cluster: str | None, name: str) -> Inference:
     statistics, has_intercept = data.rows.statistics, bool(fit.estimator.getOrDefault("fitIntercept"))
     center, scale, kept = _coordinates(statistics, has_intercept)
-    likelihood = fit.likelihood
+    likelihood = fit.estimates.likelihood
     _check_classes(fit, statistics)
     kernel = InformationKernel(
-        likelihood, fit.weights, fit.intercepts, center, scale, has_intercept, held_out=data.held_out
+        likelihood,
+        fit.estimates.weights,
+        fit.estimates.intercepts,
+        center,
+        scale,
+        has_intercept,
+        held_out=data.held_out,
     )
     information, pearson = _ask(kernel, data, name)
     inverse = _inverse(information, np.tile(kept, kernel.outputs))
@@ -174,27 +215,27 @@ def _inferred(fit: Fit, data: TrainingData, covariance: str, cluster: str | None
         freedom = found.groups - 1
     covariances = _raw_covariances(spread, kernel.outputs, center, scale, has_intercept)
     covariances[~kept] = np.nan
-    return _told(fit, covariances, has_intercept, covariance, dispersion, freedom)
+    return _told(fit.estimates, covariances, has_intercept, covariance, dispersion, freedom)
 
 
 def _told(
-    fit: Fit, covariances: Array, has_intercept: bool, covariance: str, dispersion: float, freedom: int
+    estimates: Estimates, covariances: Array, has_intercept: bool, covariance: str, dispersion: float, freedom: int
 ) -> Inference:
     """The inference of covariances (q, m, m) of what is identified."""
-    contrast = fit.likelihood.contrast
-    estimates = np.column_stack([fit.weights, fit.intercepts]) if has_intercept else fit.weights
+    contrast, weights = estimates.likelihood.contrast, estimates.weights
+    values = np.column_stack([weights, estimates.intercepts]) if has_intercept else weights
     covariances = contrast @ covariances @ contrast.T
     variances = np.einsum("qkk->kq", covariances)
     told: dict[str, Any] = {
-        "names": (fit.names + ["(Intercept)"] * has_intercept) * len(estimates),
-        "estimates": estimates.ravel(),
+        "names": (estimates.names + ["(Intercept)"] * has_intercept) * len(values),
+        "estimates": values.ravel(),
         "standardErrors": np.sqrt(variances).ravel(),
         "covariance": covariance,
         "dispersion": dispersion,
         "degreesOfFreedom": freedom,
-        "isNormal": fit.likelihood.has_known_dispersion,
+        "isNormal": estimates.likelihood.has_known_dispersion,
     }
-    return Inference(**told) if len(estimates) == 1 else MultinomialInference(**told, classCovariances=covariances)
+    return Inference(**told) if len(values) == 1 else MultinomialInference(**told, classCovariances=covariances)
 
 
 def _ask(kernel: InformationKernel, data: TrainingData, description: str) -> tuple[Array, float]:

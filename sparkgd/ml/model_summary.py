@@ -14,7 +14,7 @@ from sparkgd.kernels.likelihood import Likelihood
 from sparkgd.ml.coefficient_errors import Inference, recalled
 from sparkgd.ml.evaluation import Evaluation
 from sparkgd.ml.exchange import MLlibTwin
-from sparkgd.ml.inference import Fit, infer, refuse_infinite, refuse_penalised
+from sparkgd.ml.inference import Estimates, Fit, infer, infer_from_memory, refuse_infinite, refuse_penalised
 from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.scoring import quoted
 from sparkgd.ml.summary import TrainingSummary
@@ -99,7 +99,8 @@ class InferenceSummary(ModelSummary):
         Raises
         ------
         IncompatibleError
-            If the fit has a penalty or bounds, or its columns depend on each other.
+            If the fit has a penalty or bounds, or its columns depend on each other; of a model that ``partialFit`` has
+            trained batch after batch, for all but classic errors of a binomial or Poisson model.
         InvalidDataError
             If the clusters of rows are null, or there is only one.
         NoTrainingRowsError
@@ -115,13 +116,15 @@ class InferenceSummary(ModelSummary):
         found = self._inferences.get((covariance, clusterCol))
         if found is None:
             self._refuse_inference()
-            model, likelihood = self._model, self._likelihood()
-            self._rows()
-            assert self._all_rows is not None
-            fit = Fit(
-                self._estimator, self._all_rows, likelihood, model._weights, model._intercepts, model.featureNames
-            )
-            found = self._inferences[covariance, clusterCol] = infer(fit, covariance, clusterCol)
+            model, memory = self._model, self._model._memory
+            estimates = Estimates(self._likelihood(), model._weights, model._intercepts, model.featureNames)
+            if memory is not None and memory.batches > 1:
+                found = infer_from_memory(estimates, memory, covariance)
+            else:
+                self._rows()
+                assert self._all_rows is not None
+                found = infer(Fit(estimates, self._estimator, self._all_rows), covariance, clusterCol)
+            self._inferences[covariance, clusterCol] = found
         return found
 
     @cached_property

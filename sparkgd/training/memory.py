@@ -89,7 +89,7 @@ def learned(fitted: Fitted, settings: FitSettings, data: TrainingSet, before: Me
     """
     found = Learned(**{field.name: getattr(fitted, field.name) for field in fields(fitted)})
     if before is not None:
-        reason = f"the rows of {before.batches} batches before are known by their Hessian"
+        reason = f"this is batch {before.batches + 1}; the rows of before are known by their Hessian"
         found = replace(found, choice=Choice(SOLVER, reason))
     if fitted.solved.status is Status.DIVERGED:
         return found

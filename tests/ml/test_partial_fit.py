@@ -199,6 +199,22 @@ def test_the_precision_is_the_inverse_of_the_covariance(binary):
     np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(model.priorPrecision))), expected, rtol=1e-6)
 
 
+def test_errors_are_about_all_rows_or_refused(binary):
+    """Those of the last batch alone would be much too large for a model of all."""
+    estimator = LogisticRegression()
+    learned, whole = in_turn(estimator, binary, 4), estimator.fit(binary.where("batch < 4"))
+    found, expected = learned.summary.coefficientTable, whole.summary.coefficientTable
+    np.testing.assert_allclose(found["std error"], expected["std error"], rtol=0.1)
+    assert learned.summary.inference().degreesOfFreedom == whole.summary.inference().degreesOfFreedom
+    with pytest.raises(IncompatibleError, match=r"batches before are gone.*priorPrecision"):
+        learned.summary.inference("HC3")
+    linear = in_turn(LinearRegression(), binary, 2)
+    with pytest.raises(IncompatibleError, match="batches before are gone"):
+        _ = linear.summary.coefficientStandardErrors
+    assert "no coefficient table" in str(linear.summary)
+    assert list(linear.coefficientTable.columns) == ["estimate"]
+
+
 def test_decay_forgets(binary):
     estimator = LinearRegression()
     flipped = binary.withColumn("label", -F.col("label"))

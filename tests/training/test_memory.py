@@ -193,4 +193,4 @@ def test_a_memory_comes_back_from_a_file_to_the_last_bit(loss):
 
 def test_it_says_what_it_started_from():
     settings, batches = settings_of(LogisticLoss(), 0.01), batches_of(*generated(LogisticLoss()))
-    assert in_turn(settings, batches).result.reason == "the rows of 9 batches before are known by their Hessian"
+    assert in_turn(settings, batches).result.reason == "this is batch 10; the rows of before are known by their Hessian"
