@@ -28,10 +28,11 @@ def test_python_blocks_run_in_order(
     for number, block in enumerate(BLOCKS):
         exec(compile(block, f"README block {number}", "exec"), names)
         shown.append(capsys.readouterr().out)
-    example, ending, kept, told, tuned, path, own_loss, errors = shown
+    example, ending, learned, kept, told, tuned, path, own_loss, errors = shown
     assert "status      converged: " in example
     assert "|label|prediction|" in example
     assert "stopped early - " in ending
+    assert " nearly as " in learned
     assert kept.startswith("round 11\n")
     assert "std error" in told
     assert "exp(-" in told
