@@ -130,6 +130,11 @@ class Engine(ABC):
             share.partition, handle.source_rows, handle.source_stored, handle.num_bytes, seconds, handle.host
         )
 
+    @property
+    @abstractmethod
+    def storage(self) -> str:
+        """What keeps the rows between rounds, and why if it is not what was meant to, for people to read."""
+
     @abstractmethod
     def ranges(self) -> Sequence[RowRange]:
         """The rows of each task of a round, in the order in which their sums are added."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparkgd.engine.base import Engine, Packing
-from sparkgd.engine.cluster import SHIPPED_BYTES, ClusterEngine
+from sparkgd.engine.cluster import ClusterEngine
 from sparkgd.engine.driver import DriverEngine
 from sparkgd.engine.interface import executors_of
 
@@ -30,4 +30,4 @@ def packed_rows(df: DataFrame, packing: Packing, description: str) -> Engine:
     if packing.execution != "cluster" and executors_of(df.sparkSession).know_small(df, SMALL_BYTES):
         return DriverEngine.pack(df, packing, description)
     engine = ClusterEngine.pack(df, packing, description)
-    return engine.gathered() if engine.num_bytes <= SHIPPED_BYTES[packing.execution] else engine
+    return engine.gathered() if engine.num_bytes <= engine.most_gathered else engine

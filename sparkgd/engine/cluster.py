@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -13,15 +12,15 @@ import numpy.typing as npt
 from pyspark import cloudpickle
 
 from sparkgd.data.balance import SKEW_LIMIT, RowRange, row_ranges_of
-from sparkgd.data.blockfile import BlockHandle, block_of, open_block, remove_block
+from sparkgd.data.blockfile import BlockHandle
 from sparkgd.engine.base import Engine, Packing
 from sparkgd.engine.driver import DriverEngine, sample_of_packed
 from sparkgd.engine.executors import OnPairs, Pair, Pairs, Parcel
-from sparkgd.engine.handles import read_handles
 from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.engine.interface import executors_of
 from sparkgd.engine.partial import Partial, Work
-from sparkgd.engine.shares import Cuts, Shares, slices_of
+from sparkgd.engine.shares import Shares
+from sparkgd.engine.storage import first_storage, without
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.combine import combine, levels
@@ -54,7 +53,7 @@ class ClusterEngine(Engine):
 
     Tasks are independent and idempotent, so Spark's retries and speculation work as they are. A task that finds its
     block missing on its machine (Spark ran it elsewhere) reports that; those shares are then computed from the source
-    for the round.
+    for the round. Where that happens again and again, other storage takes the place of files (`engine/storage.py`).
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ class ClusterEngine(Engine):
         self.packed = packed
         self._packing = packing or Packing(depth=depth)
         self._shares = Shares.of(packed, ranges)
-        self._handles = self._shares.handles()
+        self._storage = first_storage(self._shares)
         self._depth = depth
         self._class_weights: Array | None = None
         slices = self._shares.slices()
@@ -107,10 +106,17 @@ class ClusterEngine(Engine):
             packed.release()
             raise
 
+    @property
+    def most_gathered(self) -> int:
+        """Bytes up to which the rows are better off in this process; more where Spark keeps nothing on executors."""
+        few, execution = SHIPPED_BYTES[self._packing.execution], self._packing.execution
+        return max(few, self._limits.collectable) if self.packed.handles.refusal and execution == "auto" else few
+
     def gathered(self) -> DriverEngine:
         """The same rows in this process, and nothing left on executors."""
         try:
-            return DriverEngine(self.packed.blocks(), self._depth, self.packed, self._packing)
+            refusal = self.packed.handles.refusal
+            return DriverEngine(self.packed.blocks(), self._depth, self.packed, self._packing, refusal)
         finally:
             self.packed.release()
 
@@ -158,8 +164,14 @@ class ClusterEngine(Engine):
             )
         return [sums.dense() for sums in total.sums]
 
+    @property
+    def storage(self) -> str:
+        """See `Engine`."""
+        return str(self._storage)
+
     def release(self) -> None:
         """Drop handles and blocks everywhere."""
+        self._storage.let_go()
         self.packed.release()
 
     def _ranges(self, kernels: Sequence[Kernel]) -> int:
@@ -180,27 +192,20 @@ class ClusterEngine(Engine):
         return max(min(len(self._indices), -(-answer // SCATTER_BYTES)), 2)
 
     def _total(self, work: Parcel, ranges: int) -> Partial:
-        """Sum over all shares, in the order of `combine`; of those whose blocks are missing from their source."""
+        """Sum over all shares, in the order of `combine`; of those that storage has lost from their source."""
         repaired: dict[int, Partial] = {}
         while True:
-            partials = self._handles.through(_scanner(work))
+            partials = self._storage.partials(work)
             if repaired:
-                partials = partials.through(_without(frozenset(repaired))).plus(sorted(repaired.items()))
+                partials = partials.through(without(frozenset(repaired))).plus(sorted(repaired.items()))
             total = self._tree(partials) if ranges == 1 else self._reduce_scatter(partials, ranges)
             if not total.missing:
+                self._storage = self._storage.after(bool(repaired), total.tokens)
                 return total
-            found = dict(self._from_source(work, set(total.missing)))
+            found = dict(self._storage.from_source(work, set(total.missing)))
             nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
             repaired.update({number: found.get(number, nothing) for number in total.missing})
-            self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
-
-    def _from_source(self, work: Parcel, missing: set[int]) -> list[Pair]:
-        """Partials of the missing shares, whose partitions are packed for this one scan."""
-        cuts: Cuts = {}
-        for partition, shares in self._shares.cuts().items():
-            if wanted := [share for share in shares if share[0] in missing]:
-                cuts[partition] = wanted
-        return self.packed.handles.source.only(sorted(cuts)).through(_source_scanner(work, cuts)).collect()
+            self._storage.refresh()
 
     def _tree(self, partials: Pairs) -> Partial:
         """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added.
@@ -239,46 +244,6 @@ def _received(size: AnswerSize, shares: Sequence[float], depth: int) -> int:
         shares = [sum(shares[i : i + branches]) for i in range(0, len(shares), branches)]
     columns = sum(min(share, 1.0) for share in shares)
     return NUMBER_BYTES * int(size.by_coef * columns + size.whole * len(shares) + size.dealt)
-
-
-def _scanner(parcel: Parcel) -> OnPairs:
-    """Function for the cached handles of shares. Runs on executors."""
-
-    def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
-        work = _work(parcel)
-        for number, handle, _ in read_handles(pairs):
-            try:
-                block = open_block(handle, work.first_rows.get(number, 0))
-            except FileNotFoundError:
-                yield number, work.nothing(number)
-            else:
-                yield number, work.scan(block, handle.fingerprint)
-
-    return scan
-
-
-def _source_scanner(parcel: Parcel, cuts: Cuts) -> OnPairs:
-    """The same for freshly packed partitions, whose blocks serve this one scan. Runs on executors."""
-
-    def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
-        work = _work(parcel)
-        for index, handle, _ in read_handles(pairs):
-            try:
-                for number, part in slices_of(index, handle, cuts):
-                    yield number, work.scan(block_of(part, work.first_rows[number]), part.fingerprint)
-            finally:
-                remove_block(handle)
-
-    return scan
-
-
-def _work(parcel: Parcel) -> Work:
-    work: Work = pickle.loads(parcel.value)
-    return work
-
-
-def _without(known: frozenset[int]) -> OnPairs:
-    return lambda pairs: (pair for pair in pairs if pair[0] not in known)
 
 
 def _renumbered(ranks: dict[int, int]) -> OnPairs:

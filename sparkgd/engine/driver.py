@@ -32,13 +32,21 @@ class DriverEngine(Engine):
     packed : Packed
         What is known of the partitions.
     packing : Packing
+    reason : str
+        Why the rows are here, if not because they are few.
     """
 
     execution: ClassVar[str] = "driver"
 
     def __init__(
-        self, blocks: Sequence[Block], depth: int = 2, packed: Packed | None = None, packing: Packing | None = None
+        self,
+        blocks: Sequence[Block],
+        depth: int = 2,
+        packed: Packed | None = None,
+        packing: Packing | None = None,
+        reason: str = "",
     ) -> None:
+        self._reason = reason
         self._rows = LocalRows(list(blocks), depth)
         self._packing = packing or Packing()
         self._factors: Array | None = None
@@ -66,6 +74,11 @@ class DriverEngine(Engine):
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `Engine`."""
         return self._rows.round(kernels)
+
+    @property
+    def storage(self) -> str:
+        """See `Engine`."""
+        return "memory of this process" + (f", since {self._reason}" if self._reason else "")
 
     def release(self) -> None:
         """Drop the blocks."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -54,6 +55,33 @@ class Pairs(ABC):
         """The pairs, in the order of their partitions."""
 
 
+class LocalPairs(Pairs):
+    """Pairs in this process."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._pairs = list(pairs)
+
+    def through(self, function: OnPairs) -> LocalPairs:
+        """See `Pairs`."""
+        return LocalPairs(function(self._pairs))
+
+    def exchanged(self, count: int) -> LocalPairs:
+        """See `Pairs`."""
+        return LocalPairs(sorted(self._pairs, key=itemgetter(0)))
+
+    def plus(self, pairs: Sequence[Pair]) -> LocalPairs:
+        """See `Pairs`."""
+        return LocalPairs([*self._pairs, *pairs])
+
+    def only(self, partitions: Sequence[int]) -> LocalPairs:
+        """See `Pairs`; a pair's number is that of its partition."""
+        return LocalPairs(pair for pair in self._pairs if pair[0] in partitions)
+
+    def collect(self) -> list[Pair]:
+        """See `Pairs`."""
+        return self._pairs
+
+
 class Kept(ABC):
     """What a packer made of the partitions of a DataFrame.
 
@@ -63,10 +91,13 @@ class Kept(ABC):
         Kept on executors. Those of a lost executor are made again.
     source : Pairs
         The same, which are made again whenever they are asked for.
+    refusal : str
+        Why Spark keeps nothing, so that ``cached`` is as good as ``source``; nothing where it does.
     """
 
     cached: Pairs
     source: Pairs
+    refusal: str = ""
 
     @abstractmethod
     def count(self) -> int:
@@ -78,6 +109,14 @@ class Kept(ABC):
 
         They are exchanged once, however often they are asked for.
         """
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Have ``cached`` made again."""
+
+    @abstractmethod
+    def instead(self, function: OnPairs) -> Kept:
+        """What the function makes of the source, kept in its own right."""
 
     @property
     @abstractmethod

@@ -28,17 +28,21 @@ class Partial:
         Sum, modulo 2^64, of the fingerprints of the blocks that were scanned.
     missing : tuple of int
         Partitions whose block was not on the machine that ran the task.
+    tokens : tuple of str
+        Of blocks that Spark keeps: those that it packed again have others than before.
     """
 
     sums: tuple[Sums, ...]
     fingerprint: int = 0
     missing: tuple[int, ...] = ()
+    tokens: tuple[str, ...] = ()
 
     def __add__(self, other: Partial) -> Partial:
         return Partial(
             tuple(mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)),
             (self.fingerprint + other.fingerprint) % 2**64,
             self.missing + other.missing,
+            self.tokens + other.tokens,
         )
 
     @classmethod
@@ -50,7 +54,7 @@ class Partial:
         """``count`` ranges of the sums, of which the first has all else."""
         ranges = zip(*[sums.cut(count) for sums in self.sums], strict=True)
         first, *others = (Partial(tuple(sums)) for sums in ranges)
-        return [Partial(first.sums, self.fingerprint, self.missing), *others]
+        return [Partial(first.sums, self.fingerprint, self.missing, self.tokens), *others]
 
     @classmethod
     def joined(cls, ranges: Sequence[Partial]) -> Partial:
@@ -59,6 +63,7 @@ class Partial:
             tuple(joined(sums) for sums in zip(*[part.sums for part in ranges], strict=True)),
             sum(part.fingerprint for part in ranges) % 2**64,
             tuple(partition for part in ranges for partition in part.missing),
+            tuple(token for part in ranges for token in part.tokens),
         )
 
 

@@ -23,7 +23,8 @@ class ConstantLabelSummary(TrainingSummary):
         self.statusReason = REASON
         self.solver = "none"
         self.solverReason = "the label is constant"
-        self.execution = data.execution
+        self.execution = data.engine.execution
+        self.storage = data.engine.storage
         self.totalIterations = 0
         self.objective = model.objective
         self.objectiveHistory = [model.objective]

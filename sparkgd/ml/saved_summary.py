@@ -24,9 +24,9 @@ RECORDS = {"stages": StageRecord, "partitionStats": PartitionStat}
 """Attributes that are lists of records, which are saved as columns."""
 
 ATTRIBUTES = (
-    "status", "statusReason", "solver", "solverReason", "execution", "objective", "totalIterations", "totalRounds",
-    "objectiveHistory", "gradientNormHistory", "validationHistory", "dualityGap", "secondsPerRound", "ingestSeconds",
-    "pilotSeconds",
+    "status", "statusReason", "solver", "solverReason", "execution", "storage", "objective", "totalIterations",
+    "totalRounds", "objectiveHistory", "gradientNormHistory", "validationHistory", "dualityGap", "secondsPerRound",
+    "ingestSeconds", "pilotSeconds",
 )  # fmt: skip
 """Attributes of every summary that are numbers, texts or lists of them."""
 

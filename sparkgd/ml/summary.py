@@ -29,6 +29,8 @@ class TrainingSummary:
         The solver that was used, and why.
     execution : str
         Where rounds ran: ``cluster`` or ``driver``.
+    storage : str
+        What kept the rows between rounds, and why, if local files of executors did not last.
     objective : float
         Of the model: the last of the history, or with validation that of the best iteration.
     totalIterations, totalRounds : int
@@ -58,7 +60,8 @@ class TrainingSummary:
         self.solver: str = fitted.choice.name
         self.solverReason: str = fitted.reason
         self.objective: float = outcome.objective
-        self.execution: str = data.execution
+        self.execution: str = data.engine.execution
+        self.storage: str = data.engine.storage
         self.totalIterations: int = outcome.iterations
         self.objectiveHistory: list[float] = outcome.objectives
         self.gradientNormHistory: list[float] = outcome.gradient_norms
@@ -73,11 +76,12 @@ class TrainingSummary:
 
     def __repr__(self) -> str:
         rows, parts = sum(part.rows for part in self.partitionStats), len(self.partitionStats)
+        storage = f"; {self.storage}" if " since " in self.storage else ""
         pilot = f"{self.pilotSeconds:.2f} for a pilot, " if self.pilotSeconds else ""
         lines = {
             "status": f"{self.status}: {self.statusReason}",
             "solver": f"{self.solver}: {self.solverReason}",
-            "execution": f"{self.execution}: {rows} rows, {parts} partition{'s' * (parts != 1)}",
+            "execution": f"{self.execution}: {rows} rows, {parts} partition{'s' * (parts != 1)}{storage}",
             "iterations": f"{self.totalIterations} in {self.totalRounds} rounds",
             "objective": f"{self.objective:.8g}",
             "seconds": f"{self.ingestSeconds:.2f} for ingest, {pilot}{sum(self.secondsPerRound):.2f} for rounds",

@@ -31,8 +31,8 @@ class TrainingData:
     ----------
     rows : TrainingSet
         The rows, and the statistics of those to train on.
-    execution : str
-        ``cluster`` or ``driver``.
+    engine : Engine
+        That has the rows.
     label : LabelSummary
         Of all rows, those of validation included.
     held_out : int
@@ -54,7 +54,7 @@ class TrainingData:
     """
 
     rows: TrainingSet
-    execution: str
+    engine: Engine
     label: LabelSummary
     held_out: int
     declared_classes: int
@@ -137,7 +137,7 @@ def training_data(
         sample = engine.sample()
         yield TrainingData(
             rows=TrainingSet(engine, engine.count, statistics, RowSample(LocalRows(sample)) if sample else None),
-            execution=engine.execution,
+            engine=engine,
             label=everything.label,
             held_out=held_out,
             declared_classes=declared_classes(df, columns.label),

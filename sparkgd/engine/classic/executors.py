@@ -30,6 +30,10 @@ BROADCAST_BYTES = 1 << 20
 """Parcels larger than this are broadcast once to each executor instead of shipped with every task."""
 
 
+LEVEL = StorageLevel.MEMORY_AND_DISK
+"""How Spark keeps what it is to keep."""
+
+
 class ClassicExecutors(Executors):
     """The executors of a session with a JVM in reach."""
 
@@ -65,8 +69,7 @@ class ClassicExecutors(Executors):
         with bounded_batches(df):
             source = df.mapInArrow(_to_rows(packer), PAIR_SCHEMA).rdd
         # A union of one is the same RDD under another id: one lineage, of which only this copy is cached.
-        cached = self._context.union([source])
-        cached.persist(StorageLevel.MEMORY_AND_DISK)
+        cached = self._context.union([source]).persist(LEVEL)
         return RDDKept(cached, RDDPairs(cached.mapPartitions(_from_rows)), RDDPairs(source.mapPartitions(_from_rows)))
 
     def everywhere(self, function: Callable[[], None]) -> None:
@@ -128,7 +131,7 @@ class RDDPairs(Pairs):
 
 @dataclass(frozen=True)
 class RDDKept(Kept):
-    """A cached RDD of rows, and the one that it was made of."""
+    """A cached RDD, and the one that it was made of."""
 
     rows: RDD[Any]
     cached: RDDPairs
@@ -141,6 +144,17 @@ class RDDKept(Kept):
     def dealt(self, function: OnPairs, count: int) -> RDDPairs:
         """See `Kept`; Spark keeps what a shuffle has written."""
         return self.cached.through(function).exchanged(count)
+
+    def renew(self) -> None:
+        """See `Kept`."""
+        self.rows.unpersist(blocking=True)
+        self.rows.persist(LEVEL)
+
+    def instead(self, function: OnPairs) -> RDDKept:
+        """See `Kept`."""
+        source = self.source.through(function).rdd
+        cached = source.context.union([source]).persist(LEVEL)
+        return RDDKept(cached, RDDPairs(cached), RDDPairs(source))
 
     @property
     def is_there(self) -> bool:

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from sparkgd.engine.executors import Enclosed, Executors, Kept, OnPairs, Packer, Pair, Pairs, Parcel
@@ -100,7 +101,9 @@ class ConnectExecutors(Executors):
 
     def keep(self, df: DataFrame, packer: Packer) -> ViewKept:
         """See `Executors`."""
-        return ViewKept(self._spark, df, packer)
+        # The packer's name for its files makes its rows unlike all others, so that Spark finds none of those in its
+        # cache; the source differs from what is cached by what is done with it in the same task.
+        return ViewKept(self._spark, FramePairs(df, packer))
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """See `Executors`."""
@@ -182,20 +185,21 @@ class ViewKept(Kept):
     cached: FramePairs
     source: FramePairs
 
-    def __init__(self, spark: Any, df: DataFrame, packer: Packer) -> None:
+    def __init__(self, spark: Any, source: FramePairs) -> None:
         self._spark = spark
         self._views: list[str] = []
-        # The packer's name for its files makes its rows unlike all others, so that Spark finds none of those in its
-        # cache; the source differs from what is cached by what is done with it in the same task.
-        self.source = FramePairs(df, packer)
-        self.cached = self._view(self.source.pieces())
+        self.source = source
+        self.cached = self._view(source.pieces())
 
     def _view(self, rows: DataFrame) -> FramePairs:
-        """The rows, kept by a view's name."""
+        """The rows, kept by a view's name; where Spark permits that to nobody, they are not."""
         name = f"sparkgd_{uuid.uuid4().hex}"
         rows.createTempView(name)
         self._views.append(name)
-        self._spark.catalog.cacheTable(name, StorageLevel.MEMORY_AND_DISK)
+        try:
+            self._spark.catalog.cacheTable(name, StorageLevel.MEMORY_AND_DISK)
+        except PySparkException as error:
+            self.refusal = f"Spark refused to cache them ({error})"
         return FramePairs(self._spark.table(name), _read_pieces)
 
     def count(self) -> int:
@@ -208,6 +212,15 @@ class ViewKept(Kept):
             self._drop(name)
         pieces = self.cached.through(function).pieces()
         return self._view(_in_order(pieces.repartitionByRange(count, "number")))
+
+    def renew(self) -> None:
+        """See `Kept`."""
+        self.let_go()
+        self.cached = self._view(self.source.pieces())
+
+    def instead(self, function: OnPairs) -> ViewKept:
+        """See `Kept`."""
+        return ViewKept(self._spark, self.source.through(function))
 
     @property
     def is_there(self) -> bool:
