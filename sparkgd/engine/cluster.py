@@ -18,6 +18,7 @@ from sparkgd.engine.driver import DriverEngine, sample_of_packed
 from sparkgd.engine.executors import OnPairs, Pair, Pairs, Parcel
 from sparkgd.engine.ingest import ResidentPacked, ingest
 from sparkgd.engine.interface import executors_of
+from sparkgd.engine.packed import CHANGED
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Shares
 from sparkgd.engine.storage import first_storage, without
@@ -158,10 +159,7 @@ class ClusterEngine(Engine):
                 raise
             raise failed from error
         if total.fingerprint != self._fingerprint:
-            raise InvalidDataError(
-                "the input changed while it was read again: a recomputed partition holds other rows. Its source is not "
-                "deterministic (a rand(), a table overwritten meanwhile); cache or checkpoint the DataFrame before fit."
-            )
+            raise InvalidDataError(CHANGED)
         return [sums.dense() for sums in total.sums]
 
     @property

@@ -32,6 +32,7 @@ from sparkgd.data.blockfile import (
     open_block,
     read_sample,
     read_statistics,
+    remove_block,
     write_sample,
 )
 from sparkgd.data.columns import read_batch
@@ -42,8 +43,8 @@ from sparkgd.engine.executors import Executors, Kept, OnPairs, Packer, Pair
 from sparkgd.engine.handles import read_handles
 from sparkgd.engine.interface import executors_of
 from sparkgd.engine.kept_back import completed, without_details
-from sparkgd.engine.packed import Packed, PackedPartition
-from sparkgd.exceptions import DiskFullError
+from sparkgd.engine.packed import CHANGED, Packed, PackedPartition
+from sparkgd.exceptions import DiskFullError, InvalidDataError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.moments import MomentsWithin
@@ -81,11 +82,22 @@ class ResidentPacked(Packed):
         return self.executors.slots or max(len(self.partitions), 1)
 
     def _found(self) -> dict[int, Block]:
-        """The blocks by partition; one job fetches those that ingest did not ship."""
+        """The blocks by partition; one job fetches those that ingest did not ship, one more those that were lost since.
+
+        Raises
+        ------
+        InvalidDataError
+            If a partition that was packed again has other rows.
+        """
         found = super()._found()
-        rest = [index for index in self.partitions if index not in found]
-        if rest:
-            found.update(self.handles.cached.only(rest).through(_fetch).collect())
+        lacking = [index for index in self.partitions if index not in found]
+        for pairs, reader in ((self.handles.cached, _fetch), (self.handles.source, _fetch_anew)):
+            if rest := [index for index in lacking if index not in found]:
+                for index, (fingerprint, block) in pairs.only(rest).through(reader).collect():
+                    if fingerprint == self.partitions[index].handle.ordered_fingerprint:
+                        found[index] = block
+        if any(index not in found for index in lacking):
+            raise InvalidDataError(CHANGED)
         return found
 
     def release(self) -> None:
@@ -227,9 +239,19 @@ def _read_here(part: PackedPartition, ship_bytes: int) -> PackedPartition:
 
 
 def _fetch(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """For handles: the blocks' rows. Runs on executors."""
+    """For handles: fingerprint and rows; nothing where a block is on no disk of this machine. Runs on executors."""
     for index, handle, _ in read_handles(pairs):
-        yield index, map_block(handle)
+        with contextlib.suppress(FileNotFoundError):
+            yield index, (handle.ordered_fingerprint, map_block(handle))
+
+
+def _fetch_anew(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The same for partitions that were just packed. Runs on executors."""
+    for index, handle, _ in read_handles(pairs):
+        try:
+            yield index, (handle.ordered_fingerprint, map_block(handle))
+        finally:
+            remove_block(handle)
 
 
 def _release(executors: Executors, handles: Kept, name: str, known: list[BlockHandle]) -> None:

@@ -13,7 +13,7 @@ from sparkgd.data.statistics import Group, Statistics
 from sparkgd.engine.executors import Kept, Pair
 from sparkgd.engine.handles import read_handles
 from sparkgd.engine.limits import DriverLimits
-from sparkgd.engine.packed import PackedPartition
+from sparkgd.engine.packed import CHANGED, PackedPartition
 from sparkgd.exceptions import InvalidDataError
 
 
@@ -66,11 +66,7 @@ def completed(parts: dict[int, PackedPartition], handles: Kept, limits: DriverLi
 
 def _with_details(part: PackedPartition, details: Details | None) -> PackedPartition:
     if details is None or details.fingerprint != part.handle.fingerprint:
-        raise InvalidDataError(
-            "the input changed while it was read again: a partition that was packed again holds other rows. Its source "
-            "is not deterministic (a rand(), a table overwritten meanwhile); cache or checkpoint the DataFrame before "
-            "fit."
-        )
+        raise InvalidDataError(CHANGED)
     return replace(part, statistics=details.statistics, columns=details.columns, kept_back=0)
 
 

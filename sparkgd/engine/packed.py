@@ -14,6 +14,12 @@ from sparkgd.data.statistics import Group, Statistics
 from sparkgd.kernels.block import Block
 from sparkgd.reductions.sample import SAMPLE_BYTES, sample_of
 
+CHANGED = (
+    "the input changed while it was read again: a partition that was packed again holds other rows. Its source is not "
+    "deterministic (a rand(), a table overwritten meanwhile); cache or checkpoint the DataFrame before fit."
+)
+"""What is said of rows that differ from those of ingest."""
+
 
 @dataclass(frozen=True)
 class PackedPartition:

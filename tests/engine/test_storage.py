@@ -6,6 +6,7 @@ import glob
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,25 @@ def forget_cached(spark) -> None:
         level = rdd.getStorageLevel()
         rdd.unpersist(True)
         rdd.persist(level)
+
+
+def test_blocks_that_are_lost_before_they_are_fetched_are_packed_again(spark, tmp_path):
+    marker = tmp_path / "changed"
+
+    def change(index, rows):
+        return rows[1:] if index == 1 and marker.exists() else rows
+
+    with packed(spark, change=change) as data:
+        for index, part in data.partitions.items():
+            data.partitions[index] = replace(part, block=None)  # as if ingest had not shipped them
+        expected = data.blocks()
+        delete_blocks(spark)
+        for found, block in zip(data.blocks(), expected, strict=True):
+            np.testing.assert_array_equal(found.features.dense(), block.features.dense())
+            np.testing.assert_array_equal(found.label, block.label)
+        marker.touch()
+        with pytest.raises(InvalidDataError, match="the input changed while it was read again"):
+            data.blocks()
 
 
 @every_share
