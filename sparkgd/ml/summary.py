@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sparkgd.engine.base import PartitionStat
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.training.fit import Fitted
-from sparkgd.training.history import StageRecord
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome, StageRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,8 +23,8 @@ from sparkgd.questions import AloneQuestion, Question
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 from sparkgd.training.fit import Fitted
-from sparkgd.training.history import Keeper
-from sparkgd.training.loop import Outcome, succeeded
+from sparkgd.training.history import Keeper, Outcome
+from sparkgd.training.loop import succeeded
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.stage import Inquiry
