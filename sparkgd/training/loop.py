@@ -240,7 +240,7 @@ def _run(
     """The plans, each of which is over."""
     began = time.perf_counter() if began is None else began
     resumed = None if keeper is None else keeper.begun(len(plans))
-    runs = [_Run(plan, rows, resumed[number] if resumed else None) for number, plan in enumerate(plans)]
+    runs = [_Run(plan, rows, resumed[number] if resumed else plan.begun) for number, plan in enumerate(plans)]
     while active := [run for run in runs if not run.is_over]:
         try:
             is_of_all = _round(runs, active, callbacks)

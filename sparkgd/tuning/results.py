@@ -13,11 +13,15 @@ from pyspark.ml.param import Param
 
 from sparkgd.exceptions import SparkGDError
 from sparkgd.ml.display.axes import given_or_new
+from sparkgd.solvers.base import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ParamMap: TypeAlias = Mapping["Param[Any]", Any]
+
+RETIRED = Status.RETIRED.value
+"""Status of a model whose map did not go on."""
 
 REFUSED = "refused"
 """Status of a model that could not be trained at all."""
@@ -120,6 +124,19 @@ def metrics_by_map(trials: Sequence[Trial], maps: int) -> list[list[float]]:
     for trial in sorted(trials, key=lambda each: each.fold):
         found[trial.map].append(trial.metric)
     return found
+
+
+def averages_of(trials: Sequence[Trial], maps: int) -> list[float]:
+    """Mean metric over the folds, by map; nan without any."""
+    return [float(np.mean(metrics)) if metrics else np.nan for metrics in metrics_by_map(trials, maps)]
+
+
+def chosen_map(trials: Sequence[Trial], maps: int, is_larger_better: bool) -> int | None:
+    """The best of the maps that were not retired; of those that were only if no other has an average."""
+    averages, retired = averages_of(trials, maps), {trial.map for trial in trials if trial.status == RETIRED}
+    finished = [np.nan if number in retired else average for number, average in enumerate(averages)]
+    best = best_map(finished, is_larger_better)
+    return best_map(averages, is_larger_better) if best is None else best
 
 
 def best_map(averages: Sequence[float], is_larger_better: bool) -> int | None:
