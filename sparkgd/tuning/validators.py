@@ -250,10 +250,10 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     """
 
     def __init__(self, **params: Any) -> None:
-        own = {name: params.pop(name) for name in OWN if params.get(name) is not None}
+        own = {name: params.pop(name, None) for name in OWN}
         super().__init__(**params)
         self._setDefault(stratify=False)
-        self._set(**own)
+        self._set(**{name: value for name, value in own.items() if value is not None})
 
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)
@@ -304,10 +304,10 @@ class TrainValidationSplit(SharedValidator, StockTrainValidationSplit):
     """
 
     def __init__(self, **params: Any) -> None:
-        own = {name: params.pop(name) for name in OWN if params.get(name) is not None}
+        own = {name: params.pop(name, None) for name in OWN}
         super().__init__(**params)
         self._setDefault(stratify=False)
-        self._set(**own)
+        self._set(**{name: value for name, value in own.items() if value is not None})
 
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)
