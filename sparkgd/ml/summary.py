@@ -21,7 +21,8 @@ class TrainingSummary:
     Attributes
     ----------
     status : str
-        ``converged``, ``max iterations``, ``time budget``, ``stopped early``, ``stalled`` or ``diverged``.
+        ``converged``, ``max iterations``, ``time budget``, ``stopped early``, ``stalled`` or ``diverged``; of a
+        sub-model whose map a search did not train to the end, ``retired``.
     statusReason : str
         Why, in words and numbers.
     solver, solverReason : str

@@ -164,6 +164,7 @@ def plot_results(
     for values, group in groups:
         _draw(ax, group, axis, ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)))
     _mark_missing(ax, table, axis)
+    _mark_retired(ax, table, axis)
     _mark_best(ax, table, axis, is_larger_better)
     if _is_logarithmic(table[axis]):
         ax.set_xscale("log")
@@ -212,13 +213,24 @@ def _draw(ax: Axes, group: pd.DataFrame, axis: str, label: str) -> None:
 
 
 def _mark_best(ax: Axes, table: pd.DataFrame, axis: str, is_larger_better: bool) -> None:
-    """A ring around the best map."""
-    placed = table[["map", "metric"]].assign(place=_places(table[axis]))
-    means = placed.groupby("map").agg(metric=("metric", _mean), place=("place", "first")).dropna(subset=["metric"])
+    """A ring around the best map, one that was not retired if there is any."""
+    placed = table[["map", "metric"]].assign(place=_places(table[axis]), retired=table["status"] == RETIRED)
+    means = placed.groupby("map").agg(metric=("metric", _mean), place=("place", "first"), retired=("retired", "any"))
+    means = means.dropna(subset=["metric"])
     if len(means):
+        means = means[~means["retired"] | means["retired"].all()]
         best = means.loc[means["metric"].idxmax() if is_larger_better else means["metric"].idxmin()]
         name = f"best: {best['metric']:.5g}"
         ax.plot([best["place"]], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=name)
+
+
+def _mark_retired(ax: Axes, table: pd.DataFrame, axis: str) -> None:
+    """Squares around the means of maps that were retired, which are of fewer iterations than others."""
+    maps = table.loc[table["status"] == RETIRED, "map"].unique()
+    if len(maps):
+        of_maps = table[table["map"].isin(maps)].assign(place=_places(table[axis]))
+        means = of_maps.groupby("map").agg(metric=("metric", _mean), place=("place", "first"))
+        ax.plot(means["place"], means["metric"], "s", ms=9, mfc="none", mec="tab:gray", label=RETIRED)
 
 
 def _mark_missing(ax: Axes, table: pd.DataFrame, axis: str) -> None:

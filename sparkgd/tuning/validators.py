@@ -244,7 +244,13 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     Parameters
     ----------
     stratify : bool
-        Whether every fold has the same share of each label; False by default. Others as in pyspark.
+        Whether every fold has the same share of each label; False by default.
+    halvingFactor : float
+        Retire losing maps early: of so many maps one goes on, for so many times the iterations. By default all maps are
+        trained to the end. What is packed apart is compared apart; what cannot be trained together is refused.
+    halvingMinIter : int
+        Iterations of all maps before the first are retired. By default so few that those who are left have ``maxIter``.
+        Others as in pyspark.
     **params
         As in ``pyspark.ml.tuning.CrossValidator``.
     """
@@ -298,7 +304,10 @@ class TrainValidationSplit(SharedValidator, StockTrainValidationSplit):
     Parameters
     ----------
     stratify : bool
-        Whether the validation rows have the same share of each label; False by default. Others as in pyspark.
+        Whether the validation rows have the same share of each label; False by default.
+    halvingFactor : float
+    halvingMinIter : int
+        As in `CrossValidator`. Others as in pyspark.
     **params
         As in ``pyspark.ml.tuning.TrainValidationSplit``.
     """
