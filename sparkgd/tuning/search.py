@@ -10,6 +10,7 @@ import numpy as np
 from pyspark.ml.base import Model
 from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from sparkgd.exceptions import SparkGDError
 from sparkgd.ml.checkpoints import kept, text_of
@@ -264,8 +265,16 @@ class _GroupSearch:
         fold, number = divmod(key, self._maps)
         model = fit.decided_model_of(decided)
         metric = self._search._judge(fold, number, model)
-        kept = model if self._search._collect else None
-        return Trial(fold, number, metric, model.summary.status, model.summary.statusReason, "none", model=kept)
+        status, reason = model.summary.status, model.summary.statusReason
+        return Trial(fold, number, metric, status, reason, "none", model=self._collected(fold, number, model))
+
+    def _collected(self, fold: int, number: int, model: Model | None) -> Model | None:
+        """The model of a fold, if it is to be kept: then its summary can ask the rows that it was trained on."""
+        if model is None or not self._search._collect:
+            return None
+        df, column = self._folds.df, self._folds.column
+        model._remember(df.filter(F.col(column) != fold).drop(column), self._estimators[number])  # type: ignore[attr-defined]
+        return model
 
     def _trial(self, key: int, fit: ModelFit[Any], found: Outcome | SparkGDError) -> Trial:
         fold, number = divmod(key, self._maps)
@@ -289,7 +298,7 @@ class _GroupSearch:
             outcome.iterations,
             len(outcome.seconds),
             sum(outcome.seconds),
-            model if self._search._collect else None,
+            self._collected(fold, number, model),
         )
 
 
