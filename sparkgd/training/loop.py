@@ -49,7 +49,7 @@ class Record:
     preparing : Solved or None
         How far a stage over few rows is that prepares the one over all.
     ending : Ending or None
-        How the fit ended, if this was its last round.
+        How the fit ended, if this was its last round; one that ended as ``retired`` may go on later.
     """
 
     model: int
