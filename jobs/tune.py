@@ -6,6 +6,7 @@ Trains and judges every combination of a grid by cross-validation, or by one spl
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 import warnings
@@ -66,6 +67,9 @@ def parser(estimator: Trainer) -> Parser:
         "--trainRatio", type=float, metavar="SHARE", help="one split instead of folds, to train on so much"
     )
     group.add_argument("--stratify", action="store_true", help="give every fold its share of each label")
+    group.add_argument("--halvingFactor", type=float, metavar="FACTOR",
+                       help="retire losers: of so many one goes on, for so many times the iterations")  # fmt: skip
+    group.add_argument("--halvingMinIter", type=int, metavar="N", help="iterations before the first are retired")
     group.add_argument("--fold-seed", type=int, default=0, help="seed of the folds or the split (default: 0)")
     group.add_argument(
         "--results", type=Path, metavar="FILE", help="all trials as .csv or .json, on the driver's machine"
@@ -88,6 +92,10 @@ def check(options: argparse.Namespace, estimator: Trainer) -> None:
         raise JobError("--stratify cannot be used with --foldCol, which says already which rows are together")
     if options.trainRatio is not None and not 0.0 < options.trainRatio < 1.0:
         raise JobError(f"--trainRatio {options.trainRatio:g} is not allowed; give a number between 0 and 1")
+    if options.halvingFactor is not None and not 1.0 < options.halvingFactor < math.inf:
+        raise JobError(f"--halvingFactor {options.halvingFactor:g} is not allowed; give a number above 1, such as 3")
+    if options.halvingMinIter is not None and (options.halvingFactor is None or options.halvingMinIter < 1):
+        raise JobError("--halvingMinIter is a number of iterations from 1 on, and needs --halvingFactor")
     if options.numFolds is not None and options.numFolds < 2:
         raise JobError(f"--numFolds {options.numFolds} is not allowed; give at least 2")
     allowed = metrics_of(options.task, estimator)
@@ -149,6 +157,8 @@ def validator_of(options: argparse.Namespace, estimator: Trainer, maps: list[Par
         "evaluator": evaluator_of(metric, estimator),
         "seed": options.fold_seed,
         "stratify": options.stratify,
+        "halvingFactor": options.halvingFactor,
+        "halvingMinIter": options.halvingMinIter,
     }
     if options.trainRatio is not None:
         return TrainValidationSplit(trainRatio=options.trainRatio, **shared)

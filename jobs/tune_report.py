@@ -16,7 +16,7 @@ ENDINGS = (".csv", ".json")
 
 
 def ranking(results: pd.DataFrame, maps: int, larger_is_better: bool) -> pd.DataFrame:
-    """One row for each map, best first and those without a metric last.
+    """One row for each map, best first, then those that were retired, and those without a metric last.
 
     Parameters
     ----------
@@ -45,8 +45,9 @@ def ranking(results: pd.DataFrame, maps: int, larger_is_better: bool) -> pd.Data
             "status": status,
             "reason": "" if failed.empty else failed["reason"].iloc[0],
         })  # fmt: skip
-    order = pd.DataFrame(rows)
-    return order.sort_values("metric", ascending=not larger_is_better, na_position="last", kind="stable")
+    order = pd.DataFrame(rows).sort_values("metric", ascending=not larger_is_better, na_position="last", kind="stable")
+    late = order["status"].str.contains("retired").astype(int) + 2 * order["metric"].isna()
+    return order.loc[late.sort_values(kind="stable").index]
 
 
 def table(ranked: pd.DataFrame, maps: Sequence[Mapping[Param[Any], Any]], metric: str) -> list[str]:

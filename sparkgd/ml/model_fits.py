@@ -22,9 +22,9 @@ from sparkgd.solvers.base import Status
 from sparkgd.training.auto import NEWTON_SIZE
 from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
-from sparkgd.training.history import Keeper
+from sparkgd.training.history import Keeper, Outcome
 from sparkgd.training.lead import Lead, lead_plans
-from sparkgd.training.loop import Callback, Outcome, Record, findings, train
+from sparkgd.training.loop import Callback, Record, findings, train
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.settings import FitSettings

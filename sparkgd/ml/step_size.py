@@ -13,7 +13,7 @@ from sparkgd.exceptions import DivergedError, SparkGDError
 from sparkgd.ml.errors import IncompatibleError
 from sparkgd.ml.fitting import fits_of, packed
 from sparkgd.ml.model_fits import Training, ending_of, found_by, progress_of
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.safe_step import safe_step
 
 if TYPE_CHECKING:

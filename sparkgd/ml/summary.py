@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sparkgd.engine.base import PartitionStat
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.training.fit import Fitted
-from sparkgd.training.history import StageRecord
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome, StageRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +21,8 @@ class TrainingSummary:
     Attributes
     ----------
     status : str
-        ``converged``, ``max iterations``, ``time budget``, ``stopped early``, ``stalled`` or ``diverged``.
+        ``converged``, ``max iterations``, ``time budget``, ``stopped early``, ``stalled`` or ``diverged``; of a
+        sub-model whose map a search did not train to the end, ``retired``.
     statusReason : str
         Why, in words and numbers.
     solver, solverReason : str

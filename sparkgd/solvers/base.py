@@ -31,6 +31,7 @@ class Status(str, Enum):
     MAX_SECONDS = "time budget"
     STOPPED_EARLY = "stopped early"
     STALLED = "stalled"
+    RETIRED = "retired"
     DIVERGED = "diverged"
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkgd.exceptions import CheckpointError
+from sparkgd.solvers.base import Ending
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.stage import Solved, Stage
+
+Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,60 @@ def by_stage(rounds: Sequence[StageRecord]) -> list[StageRecord]:
         StageRecord(name, len(members), sum(each.seconds for each in members), is_local)
         for (name, is_local), members in ((key, list(group)) for key, group in groups)
     ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit went.
+
+    Attributes
+    ----------
+    coef : ndarray (size,)
+        Raw coef of the result: the last point, or with held-out rows the best on these.
+    ending : Ending
+    objective : float
+        At ``coef``.
+    objectives, gradient_norms, held_out_losses : list of float
+        One entry an iteration over all rows, the first for the starting point.
+    iterations : int
+    last : Solved
+        The last stage's state.
+    rounds : tuple of StageRecord
+        Every round.
+    result : object
+        What the plan found.
+    """
+
+    coef: Array
+    ending: Ending
+    objective: float
+    objectives: list[float]
+    gradient_norms: list[float]
+    held_out_losses: list[float]
+    iterations: int
+    last: Solved
+    rounds: tuple[StageRecord, ...]
+    result: Any
+
+    @property
+    def seconds(self) -> list[float]:
+        """One entry a round over all rows."""
+        return [each.seconds for each in self.rounds if not each.is_local]
+
+    @property
+    def stages(self) -> list[StageRecord]:
+        """What was done, in this order."""
+        return by_stage(self.rounds)
+
+    @property
+    def duality_gap(self) -> float:
+        """A proven bound of the objective above its minimum; infinite where the solver has none."""
+        return self.last.solver.duality_gap + (self.objective - self.last.objectives[-1])
+
+    @property
+    def local_seconds(self) -> float:
+        """Time of the stages over few rows."""
+        return sum(each.seconds for each in self.rounds if each.is_local)
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkgd.exceptions import CheckpointError, KernelError, SparkGDError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import Answer
 from sparkgd.solvers.base import Ending, Status
-from sparkgd.training.history import Keeper, Kept, StageRecord, by_stage
+from sparkgd.training.history import Keeper, Kept, Outcome, StageRecord
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.stage import Solved
 
-Array: TypeAlias = npt.NDArray[np.float64]
 ResultT = TypeVar("ResultT")
 
 
@@ -51,7 +49,7 @@ class Record:
     preparing : Solved or None
         How far a stage over few rows is that prepares the one over all.
     ending : Ending or None
-        How the fit ended, if this was its last round.
+        How the fit ended, if this was its last round; one that ended as ``retired`` may go on later.
     """
 
     model: int
@@ -70,53 +68,6 @@ class Record:
 
 Callback: TypeAlias = Callable[[Record], object]
 """Called after each round; a true result stops the model's fit."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a fit went.
-
-    Attributes
-    ----------
-    coef : ndarray (size,)
-        Raw coef of the result: the last point, or with held-out rows the best on these.
-    ending : Ending
-    objective : float
-        At ``coef``.
-    objectives, gradient_norms, held_out_losses : list of float
-        One entry an iteration over all rows, the first for the starting point.
-    seconds : list of float
-        One entry a round over all rows.
-    iterations : int
-    last : Solved
-        The last stage's state.
-    stages : list of StageRecord
-        What was done, in this order.
-    result : object
-        What the plan found.
-    """
-
-    coef: Array
-    ending: Ending
-    objective: float
-    objectives: list[float]
-    gradient_norms: list[float]
-    held_out_losses: list[float]
-    seconds: list[float]
-    iterations: int
-    last: Solved
-    stages: list[StageRecord]
-    result: Any
-
-    @property
-    def duality_gap(self) -> float:
-        """A proven bound of the objective above its minimum; infinite where the solver has none."""
-        return self.last.solver.duality_gap + (self.objective - self.last.objectives[-1])
-
-    @property
-    def local_seconds(self) -> float:
-        """Time of the stages over few rows."""
-        return sum(stage.seconds for stage in self.stages if stage.is_local)
 
 
 @dataclass(eq=False)
@@ -222,10 +173,9 @@ class _Run:
             objectives=[value for each in solved for value in each.objectives],
             gradient_norms=[value for each in solved for value in each.gradient_norms],
             held_out_losses=[value for each in solved for value in each.held_out_losses],
-            seconds=[each.seconds for each in self.rounds if not each.is_local],
             iterations=sum(max(each.iteration, 0) for each in solved),
             last=last,
-            stages=by_stage(self.rounds),
+            rounds=tuple(self.rounds),
             result=self.plan.result(self.state),
         )
 
@@ -290,7 +240,7 @@ def _run(
     """The plans, each of which is over."""
     began = time.perf_counter() if began is None else began
     resumed = None if keeper is None else keeper.begun(len(plans))
-    runs = [_Run(plan, rows, resumed[number] if resumed else None) for number, plan in enumerate(plans)]
+    runs = [_Run(plan, rows, resumed[number] if resumed else plan.begun) for number, plan in enumerate(plans)]
     while active := [run for run in runs if not run.is_over]:
         try:
             is_of_all = _round(runs, active, callbacks)

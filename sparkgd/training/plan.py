@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from sparkgd.questions import Answer
 from sparkgd.solvers.base import Ending
 from sparkgd.training.rounds import Asked
 from sparkgd.training.stage import Stage
+
+if TYPE_CHECKING:  # what has become of a plan knows plans
+    from sparkgd.training.history import Kept
 
 ResultT = TypeVar("ResultT")
 
@@ -56,6 +59,8 @@ class Plan(Generic[ResultT]):
         Over all rows, for whoever watches; the stages keep to it.
     max_seconds : float
         Wall-clock limit, whatever stage spends it.
+    begun : Kept or None
+        Where a plan of the same stages paused, for this one to go on.
     """
 
     def __init__(
@@ -64,8 +69,10 @@ class Plan(Generic[ResultT]):
         name: str = "fit",
         max_iterations: int = 100,
         max_seconds: float = np.inf,
+        begun: Kept | None = None,
     ) -> None:
         self.name, self.max_iterations, self.max_seconds = name, max_iterations, max_seconds
+        self.begun = begun
         self._stages = stages
         self._course: _Course | None = None
 

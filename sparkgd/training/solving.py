@@ -118,6 +118,11 @@ class Solving:
             return state
         return state.ended(ending)
 
+    def cut_short(self, state: Solved, ending: Ending) -> Solved:
+        """Ended before its time at its result so far, which a stochastic solver's last values are not of."""
+        coef = self.problem.raw_coef(self._result(state)) if self.solver.is_stochastic else state.coef
+        return replace(state.ended(ending), coef=coef)
+
     def is_over(self, state: Solved) -> bool:
         """Whether it has ended; a stochastic solver's result is evaluated first."""
         must_settle = self.solver.is_stochastic and state.status is not Status.DIVERGED and not state.is_settled

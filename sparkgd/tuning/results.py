@@ -13,11 +13,15 @@ from pyspark.ml.param import Param
 
 from sparkgd.exceptions import SparkGDError
 from sparkgd.ml.display.axes import given_or_new
+from sparkgd.solvers.base import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ParamMap: TypeAlias = Mapping["Param[Any]", Any]
+
+RETIRED = Status.RETIRED.value
+"""Status of a model whose map did not go on."""
 
 REFUSED = "refused"
 """Status of a model that could not be trained at all."""
@@ -122,6 +126,19 @@ def metrics_by_map(trials: Sequence[Trial], maps: int) -> list[list[float]]:
     return found
 
 
+def averages_of(trials: Sequence[Trial], maps: int) -> list[float]:
+    """Mean metric over the folds, by map; nan without any."""
+    return [float(np.mean(metrics)) if metrics else np.nan for metrics in metrics_by_map(trials, maps)]
+
+
+def chosen_map(trials: Sequence[Trial], maps: int, is_larger_better: bool) -> int | None:
+    """The best of the maps that were not retired; of those that were only if no other has an average."""
+    averages, retired = averages_of(trials, maps), {trial.map for trial in trials if trial.status == RETIRED}
+    finished = [np.nan if number in retired else average for number, average in enumerate(averages)]
+    best = best_map(finished, is_larger_better)
+    return best_map(averages, is_larger_better) if best is None else best
+
+
 def best_map(averages: Sequence[float], is_larger_better: bool) -> int | None:
     """Position of the best average, the first of equals; None if all are nan."""
     values = np.array(averages, dtype=np.float64)
@@ -147,6 +164,7 @@ def plot_results(
     for values, group in groups:
         _draw(ax, group, axis, ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)))
     _mark_missing(ax, table, axis)
+    _mark_retired(ax, table, axis)
     _mark_best(ax, table, axis, is_larger_better)
     if _is_logarithmic(table[axis]):
         ax.set_xscale("log")
@@ -195,13 +213,24 @@ def _draw(ax: Axes, group: pd.DataFrame, axis: str, label: str) -> None:
 
 
 def _mark_best(ax: Axes, table: pd.DataFrame, axis: str, is_larger_better: bool) -> None:
-    """A ring around the best map."""
-    placed = table[["map", "metric"]].assign(place=_places(table[axis]))
-    means = placed.groupby("map").agg(metric=("metric", _mean), place=("place", "first")).dropna(subset=["metric"])
+    """A ring around the best map, one that was not retired if there is any."""
+    placed = table[["map", "metric"]].assign(place=_places(table[axis]), retired=table["status"] == RETIRED)
+    means = placed.groupby("map").agg(metric=("metric", _mean), place=("place", "first"), retired=("retired", "any"))
+    means = means.dropna(subset=["metric"])
     if len(means):
+        means = means[~means["retired"] | means["retired"].all()]
         best = means.loc[means["metric"].idxmax() if is_larger_better else means["metric"].idxmin()]
         name = f"best: {best['metric']:.5g}"
         ax.plot([best["place"]], [best["metric"]], "o", ms=12, mfc="none", mec="tab:red", label=name)
+
+
+def _mark_retired(ax: Axes, table: pd.DataFrame, axis: str) -> None:
+    """Squares around the means of maps that were retired, which are of fewer iterations than others."""
+    maps = table.loc[table["status"] == RETIRED, "map"].unique()
+    if len(maps):
+        of_maps = table[table["map"].isin(maps)].assign(place=_places(table[axis]))
+        means = of_maps.groupby("map").agg(metric=("metric", _mean), place=("place", "first"))
+        ax.plot(means["place"], means["metric"], "s", ms=9, mfc="none", mec="tab:gray", label=RETIRED)
 
 
 def _mark_missing(ax: Axes, table: pd.DataFrame, axis: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from pyspark.ml.base import Model
 from pyspark.ml.evaluation import Evaluator
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from sparkgd.exceptions import SparkGDError
 from sparkgd.ml.checkpoints import kept, text_of
@@ -23,13 +24,15 @@ from sparkgd.questions import AloneQuestion, Question
 from sparkgd.solvers.base import Status
 from sparkgd.training.constant_label import DecidedModel
 from sparkgd.training.fit import Fitted
-from sparkgd.training.history import Keeper
-from sparkgd.training.loop import Outcome, succeeded
-from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.history import Keeper, Kept, Outcome
+from sparkgd.training.legs import pausing
+from sparkgd.training.loop import succeeded
+from sparkgd.training.plan import Plan, PlanState, Stages
 from sparkgd.training.rounds import Asked
 from sparkgd.training.stage import Inquiry
+from sparkgd.tuning.halving import Halving, ranked
 from sparkgd.tuning.metrics import Metric, metric_of
-from sparkgd.tuning.results import Trial, best_map, metrics_by_map, refused
+from sparkgd.tuning.results import Trial, averages_of, chosen_map, refused
 
 AnyEstimator: TypeAlias = LinearEstimator[Any]
 
@@ -65,10 +68,20 @@ class Folds:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the plan of a model that is judged finds; no metric where the packed rows cannot tell it."""
+    """What the plan of a model that is judged finds.
+
+    Attributes
+    ----------
+    fitted : Fitted
+    metric : float or None
+        None where the packed rows cannot tell it.
+    paused : PlanState or None
+        Where the fit goes on, if it is not over.
+    """
 
     fitted: Fitted
     metric: float | None
+    paused: PlanState | None = None
 
 
 class Search:
@@ -88,6 +101,8 @@ class Search:
         Whether to keep the models of the folds.
     line : GridLine or None
         Shows how far it is.
+    halving : Halving or None
+        Which maps are retired before they are trained to the end; maps that are packed apart are compared apart.
     """
 
     def __init__(
@@ -99,10 +114,11 @@ class Search:
         judge: Judge,
         collect: bool = False,
         line: GridLine | None = None,
+        halving: Halving | None = None,
     ) -> None:
         self._folds, self._estimators, self._maps = folds, estimators, maps
         self._evaluator, self._judge = evaluator, judge
-        self._collect, self._line = collect, line
+        self._collect, self._line, self._halving = collect, line, halving
         self.trials: list[Trial] = []
 
     def run(self, wants_best: bool) -> Model | None:
@@ -139,12 +155,11 @@ class Search:
     def _kept(self, members: Sequence[int], data: TrainingData) -> Any:
         judge = {param.name: text_of(value) for param, value in self._evaluator.extractParamMap().items()}
         purpose = f"to be judged by {type(self._evaluator).__name__} {judge}, and kept: {self._collect}"
+        purpose += "" if self._halving is None else f", {self._halving}"
         return kept([self._estimators[number] for number in members], data, purpose, has_siblings=True)
 
     def _best(self) -> int | None:
-        metrics = metrics_by_map(self.trials, self._maps)
-        averages = [float(np.mean(values)) if values else np.nan for values in metrics]
-        return best_map(averages, self._evaluator.isLargerBetter())
+        return chosen_map(self.trials, self._maps, self._evaluator.isLargerBetter())
 
 
 class _GroupSearch:
@@ -175,12 +190,44 @@ class _GroupSearch:
         fits, refusals = self._fold_fits()
         decided = {key: fit.decided() for key, fit in fits.items()}
         open_fits = {key: fit for key, fit in fits.items() if decided[key] is None}
-        outcomes = self._training.outcomes(open_fits, {key: self._plan(fit) for key, fit in open_fits.items()})
+        known = {key: self._decided_trial(key, fits[key], model) for key, model in decided.items() if model is not None}
+        known |= {trial.fold * self._maps + trial.map: trial for trial in refusals}
+        trials = known | self._raced(open_fits, known)
         self._search.trials += refusals
-        for key, fit in fits.items():
-            model = decided[key]
-            trial = self._trial(key, fit, outcomes[key]) if model is None else self._decided_trial(key, fit, model)
-            self._search.trials.append(trial)
+        self._search.trials += [trials[key] for key in fits]
+
+    def _raced(self, fits: Mapping[int, ModelFit[Any]], known: Mapping[int, Trial]) -> dict[int, Trial]:
+        """The trials of models that are trained together, from rung to rung where their maps are to be compared."""
+        trials: dict[int, Trial] = {}
+        contenders, begun = list(self._whole), dict[int, Kept]()
+        for rung in [*self._rungs(), None]:
+            plans = {key: self._plan(fit, rung, begun.get(key)) for key, fit in fits.items()}
+            outcomes = self._training.outcomes(fits, plans)
+            trials |= {key: self._trial(key, fit, outcomes[key]) for key, fit in fits.items()}
+            begun = {key: paused for key in fits if (paused := _paused(outcomes[key])) is not None}
+            if not begun:
+                break
+            contenders, places = self._compared(contenders, [*known.values(), *trials.values()])
+            for key in begun:
+                trial = trials[key]
+                if trial.map not in contenders:
+                    trials[key] = replace(trial, reason=f"{trial.reason}: {places[trial.map]}")
+            fits = {key: fits[key] for key in begun if key % self._maps in contenders}
+        return trials
+
+    def _rungs(self) -> list[int]:
+        halving = self._search._halving
+        limits = [fit.settings.stopping.max_iterations for fit in self._whole.values()]
+        return [] if halving is None else halving.rungs(len(limits), max(limits))
+
+    def _compared(self, contenders: Sequence[int], trials: Sequence[Trial]) -> tuple[list[int], dict[int, str]]:
+        """The maps that go on, or have been trained to the end and are as good; and the ranks of all in words."""
+        halving = self._search._halving
+        assert halving is not None, "nothing pauses"
+        averages = averages_of(trials, self._maps)
+        order = ranked({number: averages[number] for number in contenders}, self._search._evaluator.isLargerBetter())
+        places = {number: f"rank {rank} of {len(order)}" for rank, number in enumerate(order, start=1)}
+        return order[: halving.kept(len(order))], places
 
     def model_of_all_rows(self, number: int) -> Model:
         """The model of a map, trained on all rows, from where its lead ended."""
@@ -207,19 +254,27 @@ class _GroupSearch:
                     refusals.append(refused(fold, number, error))
         return fits, refusals
 
-    def _plan(self, fit: ModelFit[Any]) -> Plan[Judged]:
-        """The plan that fits a model, and judges it where the packed rows can tell."""
+    def _plan(self, fit: ModelFit[Any], rung: int | None, begun: Kept | None) -> Plan[Judged]:
+        """The plan that fits a model, up to a rung if there is one, and judges it where the packed rows can tell."""
         metric = metric_of(self._search._evaluator, fit.estimator)
         iterations, seconds = fit.settings.stopping.max_iterations, fit.settings.max_seconds
-        return Plan(lambda: _judged_stages(fit, metric), fit.name, iterations, seconds)
+        return Plan(lambda: _judged_stages(fit, metric, rung), fit.name, iterations, seconds, begun)
 
     def _decided_trial(self, key: int, fit: ModelFit[Any], decided: DecidedModel) -> Trial:
         """The trial of a fold without which the label is constant."""
         fold, number = divmod(key, self._maps)
         model = fit.decided_model_of(decided)
         metric = self._search._judge(fold, number, model)
-        kept = model if self._search._collect else None
-        return Trial(fold, number, metric, model.summary.status, model.summary.statusReason, "none", model=kept)
+        status, reason = model.summary.status, model.summary.statusReason
+        return Trial(fold, number, metric, status, reason, "none", model=self._collected(fold, number, model))
+
+    def _collected(self, fold: int, number: int, model: Model | None) -> Model | None:
+        """The model of a fold, if it is to be kept: then its summary can ask the rows that it was trained on."""
+        if model is None or not self._search._collect:
+            return None
+        df, column = self._folds.df, self._folds.column
+        model._remember(df.filter(F.col(column) != fold).drop(column), self._estimators[number])  # type: ignore[attr-defined]
+        return model
 
     def _trial(self, key: int, fit: ModelFit[Any], found: Outcome | SparkGDError) -> Trial:
         fold, number = divmod(key, self._maps)
@@ -243,7 +298,7 @@ class _GroupSearch:
             outcome.iterations,
             len(outcome.seconds),
             sum(outcome.seconds),
-            model if self._search._collect else None,
+            self._collected(fold, number, model),
         )
 
 
@@ -256,14 +311,24 @@ def _roughly(fit: ModelFit[Any]) -> ModelFit[Any]:
     return replace(fit, settings=replace(settings, stopping=stopping))
 
 
-def _judged_stages(fit: ModelFit[Any], metric: Metric | None) -> Stages[Judged]:
+def _paused(found: Outcome | SparkGDError) -> Kept | None:
+    """Where a fit goes on, if it is not over."""
+    if isinstance(found, SparkGDError) or found.result.paused is None:
+        return None
+    return Kept(found.result.paused, found.rounds, ())
+
+
+def _judged_stages(fit: ModelFit[Any], metric: Metric | None, rung: int | None) -> Stages[Judged]:
     """Fit a model, then ask for its metric, which shares the rounds of models still under way."""
-    fitted = yield from fit.stages()
+    if rung is None:
+        fitted, paused = (yield from fit.stages()), None
+    else:
+        fitted, paused = yield from pausing(fit.stages(), rung)
     if metric is None or fitted.solved.status is Status.DIVERGED:
-        return Judged(fitted, None)
+        return Judged(fitted, None, paused)
     rows = fit.data.rows
     question: Question = metric.question(fitted.problem, fitted.solved.coef, rows)
     if fit.settings.solver.name != "auto":  # as of its steps, the bits of its metric are those in any company
         question = AloneQuestion(question)
     reply = yield Inquiry("held-out metric", Asked(fitted.problem, question, rows.rows))
-    return Judged(fitted, metric.value(reply))
+    return Judged(fitted, metric.value(reply), paused)

@@ -59,7 +59,8 @@ class CrossValidatorModel(HasResults, tuning.CrossValidatorModel):
     bestModel : Model
         Trained on all rows.
     avgMetrics, stdMetrics : list of float
-        Mean and standard deviation over the folds, by map; nan where a model is missing.
+        Mean and standard deviation over the folds, by map; nan where a model is missing. Of a map that was retired
+        they are those of its models by then.
     subModels : list of list of Model, or None
         By fold and map, where ``collectSubModels`` asked for them; None in place of a model that is missing.
     results : pandas.DataFrame
@@ -115,7 +116,7 @@ class TrainValidationSplitModel(HasResults, tuning.TrainValidationSplitModel):
     bestModel : Model
         Trained on all rows.
     validationMetrics : list of float
-        By map; nan where the model is missing.
+        By map; nan where the model is missing. Of a map that was retired it is that of its model by then.
     subModels : list of Model, or None
         By map, where ``collectSubModels`` asked for them; None in place of a model that is missing.
     results : pandas.DataFrame

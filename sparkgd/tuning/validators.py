@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from pyspark.ml.base import Model
 from pyspark.ml.evaluation import Evaluator
-from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.tuning import CrossValidator as StockCrossValidator
 from pyspark.ml.tuning import CrossValidatorWriter as StockCrossValidatorWriter
 from pyspark.ml.tuning import TrainValidationSplit as StockTrainValidationSplit
@@ -37,48 +36,32 @@ from sparkgd.tuning.folds import (
 )  # fmt: skip
 from sparkgd.tuning.lanes import Lane, lanes_of
 from sparkgd.tuning.one_by_one import trials_one_by_one
+from sparkgd.tuning.params import OWN, HasHalving, HasStratify
 from sparkgd.tuning.persistence import ValidatorReader
-from sparkgd.tuning.results import ParamMap, Trial, best_map, label_of, metrics_by_map, table_of
+from sparkgd.tuning.results import ParamMap, Trial, averages_of, chosen_map, label_of, metrics_by_map, table_of
 from sparkgd.tuning.search import Folds, Search
 from sparkgd.tuning.validator_models import CrossValidatorModel, TrainValidationSplitModel
 
 UNFINISHED = (Status.MAX_ITERATIONS.value, Status.MAX_SECONDS.value, Status.STALLED.value)
 
 
-class HasStratify(Params):
-    """Folds with the same share of every label."""
-
-    stratify: Param[bool] = Param(
-        Params._dummy(),
-        "stratify",
-        "whether every fold has its share of the rows of each label (as good as: up to a row or two in a partition)",
-        TypeConverters.toBoolean,
-    )
-
-    def getStratify(self) -> bool:
-        """Value of ``stratify``."""
-        return bool(self.getOrDefault("stratify"))
-
-    def setStratify(self, value: bool) -> Any:
-        """Set ``stratify``; returns the object itself."""
-        return self._set(stratify=value)
-
-
-class SharedValidator(HasStratify):
+class SharedValidator(HasStratify, HasHalving):
     """What both validators do: divide the rows, train and judge, choose, and train the best map on all rows."""
 
     def setParams(self, **params: Any) -> Any:
-        """Set params by name, ``stratify`` among them; returns the object itself."""
-        if "stratify" in params:
-            self.setStratify(params.pop("stratify"))
+        """Set params by name, those of sparkgd among them; returns the object itself."""
+        self._set(**{name: params.pop(name) for name in OWN if name in params})
         return super().setParams(**params)  # type: ignore[misc]
 
     def _fit(self, dataset: DataFrame) -> Any:
         estimator, maps = self.getOrDefault("estimator"), self.getOrDefault("estimatorParamMaps")
         self._check(maps)
         folds, lanes = self._folds(dataset), lanes_of(estimator, maps)
+        if len(folds.numbers) > MOST_FOLDS:
+            lanes = None
+        self._check_halving(folds, lanes)
         with refusals_of_jobs():
-            if lanes is None or len(folds.numbers) > MOST_FOLDS:
+            if lanes is None:
                 best, trials = None, self._one_by_one(folds)
             else:
                 best, trials = self._together(folds, lanes)
@@ -107,6 +90,26 @@ class SharedValidator(HasStratify):
             raise InvalidParamError(
                 "estimatorParamMaps is empty; give it one map at least, such as {} for the defaults"
             )
+
+    def _check_halving(self, folds: Folds, lanes: Sequence[Lane] | None) -> None:
+        """Refuse to retire maps where the models of all folds are not trained together.
+
+        Raises
+        ------
+        InvalidParamError
+        """
+        if self._halving() is None:
+            return
+        if lanes is None:
+            reason = ("its estimator is not one of sparkgd's, or has classWeight='balanced' or a "
+                      "validationIndicatorCol, or there are more than 254 folds")  # fmt: skip
+        elif len(folds.numbers) > 1 and any(lane.learns for lane in lanes):
+            reason = "stages before the last learn from each fold's rows; fit them before, or use TrainValidationSplit"
+        else:
+            return
+        raise InvalidParamError(
+            f"halvingFactor compares maps over folds that are trained together; this search goes fold by fold: {reason}"
+        )
 
     def _stratified(self, dataset: DataFrame, name: str, shares: tuple[float, ...]) -> DataFrame:
         estimator = self.getOrDefault("estimator")
@@ -158,6 +161,7 @@ class SharedValidator(HasStratify):
             judge,
             self.getOrDefault("collectSubModels"),
             line,
+            self._halving(),
         )
         best = search.run(wants_best)
         whole = partial(lane.whole, head)
@@ -173,9 +177,6 @@ class SharedValidator(HasStratify):
         total = len(folds.numbers) * len(maps)
         return GridLine(type(self).__name__, total, lambda number: label_of(maps[number % len(maps)]))
 
-    def _averages(self, trials: Sequence[Trial], maps: int) -> list[float]:
-        return [float(np.mean(metrics)) for metrics in metrics_by_map(trials, maps)]
-
     def _chosen(self, trials: Sequence[Trial], maps: int) -> int:
         """The map with the best average.
 
@@ -185,7 +186,7 @@ class SharedValidator(HasStratify):
             If no map has one.
         """
         evaluator: Evaluator = self.getOrDefault("evaluator")
-        chosen = best_map(self._averages(trials, maps), evaluator.isLargerBetter())
+        chosen = chosen_map(trials, maps, evaluator.isLargerBetter())
         if chosen is None:
             reasons = [trial.error for trial in trials if trial.error is not None]
             if reasons:
@@ -199,11 +200,11 @@ class SharedValidator(HasStratify):
 
     def _report(self, trials: Sequence[Trial]) -> str:
         maps = self.getOrDefault("estimatorParamMaps")
-        averages = self._averages(trials, len(maps))
-        chosen = best_map(averages, self.getOrDefault("evaluator").isLargerBetter())
+        chosen = chosen_map(trials, len(maps), self.getOrDefault("evaluator").isLargerBetter())
         if chosen is None:
             return "no param map has a metric in every fold"
-        return f"best of {len(maps)}: {label_of(maps[chosen])}, metric {averages[chosen]:.6g}"
+        average = averages_of(trials, len(maps))[chosen]
+        return f"best of {len(maps)}: {label_of(maps[chosen])}, metric {average:.6g}"
 
 
 def _judged(evaluator: Evaluator, df: DataFrame, column: str, maps: Sequence[ParamMap], *trial: Any) -> float:
@@ -243,16 +244,22 @@ class CrossValidator(SharedValidator, StockCrossValidator):
     Parameters
     ----------
     stratify : bool
-        Whether every fold has the same share of each label; False by default. Others as in pyspark.
+        Whether every fold has the same share of each label; False by default.
+    halvingFactor : float
+        Retire losing maps early: of so many maps one goes on, for so many times the iterations. By default all maps are
+        trained to the end. What is packed apart is compared apart; what cannot be trained together is refused.
+    halvingMinIter : int
+        Iterations of all maps before the first are retired. By default so few that those who are left have ``maxIter``.
+        Others as in pyspark.
     **params
         As in ``pyspark.ml.tuning.CrossValidator``.
     """
 
     def __init__(self, **params: Any) -> None:
-        stratify = params.pop("stratify", False)
+        own = {name: params.pop(name, None) for name in OWN}
         super().__init__(**params)
         self._setDefault(stratify=False)
-        self.setStratify(stratify)
+        self._set(**{name: value for name, value in own.items() if value is not None})
 
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)
@@ -297,16 +304,19 @@ class TrainValidationSplit(SharedValidator, StockTrainValidationSplit):
     Parameters
     ----------
     stratify : bool
-        Whether the validation rows have the same share of each label; False by default. Others as in pyspark.
+        Whether the validation rows have the same share of each label; False by default.
+    halvingFactor : float
+    halvingMinIter : int
+        As in `CrossValidator`. Others as in pyspark.
     **params
         As in ``pyspark.ml.tuning.TrainValidationSplit``.
     """
 
     def __init__(self, **params: Any) -> None:
-        stratify = params.pop("stratify", False)
+        own = {name: params.pop(name, None) for name in OWN}
         super().__init__(**params)
         self._setDefault(stratify=False)
-        self.setStratify(stratify)
+        self._set(**{name: value for name, value in own.items() if value is not None})
 
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)

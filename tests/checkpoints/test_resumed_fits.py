@@ -19,9 +19,9 @@ from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
 from sparkgd.training.fit import plan_of
-from sparkgd.training.history import Kept
+from sparkgd.training.history import Kept, Outcome
 from sparkgd.training.lead import lead_plans
-from sparkgd.training.loop import Outcome, findings, train
+from sparkgd.training.loop import findings, train
 from sparkgd.training.plan import Plan
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits

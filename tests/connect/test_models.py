@@ -183,6 +183,17 @@ def test_folds_share_the_rounds_and_have_the_metrics_of_pyspark(df):
     assert len(split.fit(df).validationMetrics) == 2
 
 
+def test_losing_maps_are_retired(df):
+    estimator = LogisticRegression(featuresCols=COLUMNS, solver="gd", maxIter=4, tol=0.0, execution="cluster")
+    search = CrossValidator(
+        estimator=estimator, evaluator=BinaryClassificationEvaluator(), numFolds=2, seed=3, collectSubModels=True,
+        estimatorParamMaps=ParamGridBuilder().addGrid(estimator.stepSize, [1e-3, 0.1, 1.0]).build(), halvingFactor=2.0,
+    )  # fmt: skip
+    found = search.fit(df)
+    assert sorted(found.results["iterations"]) == [2, 2, 4, 4, 4, 4]
+    assert all(0.0 < model.summary.accuracy <= 1.0 for fold in found.subModels for model in fold)
+
+
 def test_paths_and_step_sizes(df):
     path = LogisticRegression(featuresCols=COLUMNS, elasticNetParam=1.0).regParamPath(5).fit(df).path
     assert len(path) == 5

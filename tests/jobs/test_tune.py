@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,27 @@ def test_the_default_metric_is_that_of_the_labels(
     assert LogisticRegressionModel.load(str(tmp_path / "model")).numFeatures == 2
 
 
+def test_losing_combinations_are_retired_and_come_after_those_that_were_not(
+    spark: SparkSession, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"--input": data, "--task": "regression", "--labelCol": "amount", "--featuresCols": "first,second",
+               "--solver": "gd", "--maxIter": "8", "--tol": "0", "--progress": "false", "--halvingFactor": "2",
+               "--grid": grid_file(tmp_path, {"stepSize": [1e-4, 1e-3, 0.1, 1e-2]}), "--numFolds": "2",
+               "--model": tmp_path / "model"}  # fmt: skip
+    assert tune.main(arguments(options), spark) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines() if line.strip()[:1] in ("1", "2", "3", "4")]
+    assert [line[1] for line in lines] == ["0.1", "0.01", "0.001", "0.0001"]
+    assert [line[-1] for line in lines] == ["iterations", "iterations", "retired", "retired"]
+    assert "stepSize=0.1, best of 4" in out
+
+
+def test_a_retired_combination_with_a_better_metric_is_no_better() -> None:
+    told = {"map": [0, 1, 2, 3], "metric": [0.1, 0.3, math.nan, 0.2], "rounds": [1] * 4,
+            "status": ["retired", "converged", "diverged", "converged"], "reason": [""] * 4}  # fmt: skip
+    assert list(ranking(pd.DataFrame(told), 4, larger_is_better=False)["map"]) == [3, 1, 0, 2]
+
+
 def test_several_grids_and_text_of_numbers(tmp_path: Path) -> None:
     grids = [{"regParam": ["1e-3", 1]}, {"regParam": [0.5], "elasticNetParam": [0, 1.0], "fitIntercept": [False]}]
     estimator = LogisticRegression()
@@ -185,6 +207,8 @@ WRONG_OPTIONS = {
     "strata": (["--foldCol", "f", "--stratify"], "--stratify cannot be used with --foldCol"),
     "ratio": (["--trainRatio", "1"], "--trainRatio 1 is not allowed"),
     "folds": (["--numFolds", "1"], "--numFolds 1 is not allowed"),
+    "factor": (["--halvingFactor", "1"], "--halvingFactor 1 is not allowed"),
+    "first rung": (["--halvingMinIter", "3"], "--halvingMinIter is a number of iterations from 1 on, and needs"),
     "metric": (["--metric", "rmse"], "--metric 'rmse' is not allowed; give one of areaUnderROC, "),
     "results": (["--results", "r.txt"], "must end in .csv or .json"),
     "no grid": ([], "the following arguments are required: --grid"),

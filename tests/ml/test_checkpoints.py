@@ -174,6 +174,39 @@ def test_cross_validation_goes_on(spark, df, tmp_path):
         validator(estimator.setCallbacks([]), "areaUnderPR").fit(df)
 
 
+def test_a_search_that_retires_maps_goes_on_from_any_leg(spark, df, tmp_path):
+    def validator(estimator, factor=2.0):
+        maps = ParamGridBuilder().addGrid(estimator.stepSize, [0.01, 0.1, 0.3, 1.0, 2.0]).build()
+        return CrossValidator(
+            estimator=estimator, estimatorParamMaps=maps, evaluator=BinaryClassificationEvaluator(), numFolds=2, seed=1,
+            halvingFactor=factor,
+        )  # fmt: skip
+
+    def told(found):
+        return found.results.drop(columns="seconds").to_dict("records")
+
+    def steps(*args, **params):
+        return slow(*args, solver="gd", maxIter=12, tol=0.0, **params)
+
+    watch = Watch()
+    expected = validator(steps().setCallbacks([watch])).fit(df)
+    assert set(expected.results["iterations"]) == {3, 6, 12}
+    for after in np.linspace(25, len(watch.rounds) - 2, 5).astype(int):
+        estimator = steps(tmp_path, checkpointInterval=1)
+        with nothing_left(spark), pytest.raises(DriverLostError):
+            validator(estimator.setCallbacks([Watch(after)])).fit(df)
+        again = Watch()
+        found = validator(estimator.setCallbacks([again])).fit(df)
+        assert len(again.rounds) < len(watch.rounds)
+        assert told(found) == told(expected)
+        assert content(found.bestModel) == content(expected.bestModel)
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DriverLostError):
+        validator(estimator.setCallbacks([Watch(40)])).fit(df)
+    with pytest.warns(CheckpointWarning, match=r"nothing to go on from: .*factor=2.0.* there, .*factor=3.0.* here"):
+        validator(estimator.setCallbacks([]), 3.0).fit(df)
+
+
 def test_a_path_of_penalties_goes_on(df, tmp_path):
     def path(estimator, models=6):
         return RegParamPath(estimator, nLambda=models, ratio=0.01)

@@ -13,7 +13,7 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
 from tests.support.plans import CountingRows, advanced, first_state, fit, training_set

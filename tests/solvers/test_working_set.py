@@ -14,7 +14,7 @@ from sparkgd.penalties import ElasticNet
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.solvers.working_set import working_set
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import as_csr, labels_for

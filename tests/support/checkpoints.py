@@ -13,7 +13,8 @@ from sparkgd.checkpoints.keeper import Checkpoints, Wish, keeping
 from sparkgd.exceptions import CheckpointError
 from sparkgd.kernels import Kernel, Sums
 from sparkgd.kernels.local_rows import Rows
-from sparkgd.training.loop import Outcome, train
+from sparkgd.training.history import Outcome
+from sparkgd.training.loop import train
 from sparkgd.training.plan import Plan
 
 

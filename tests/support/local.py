@@ -15,7 +15,8 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import Loss
 from sparkgd.penalties import elastic_net
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.loop import Callback, Outcome
+from sparkgd.training.history import Outcome
+from sparkgd.training.loop import Callback
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Solving
 from sparkgd.training.stopping import Stopping

@@ -31,6 +31,7 @@ class Case:
     strength: float = 1e-2
     held_out: int = -1
     seed: int = 1
+    max_iterations: int = 100
 
     def blocks(self) -> list[Block]:
         random = np.random.default_rng(self.seed)
@@ -43,7 +44,7 @@ class Case:
 
     def settings(self) -> FitSettings:
         penalty = ElasticNet(np.zeros(self.columns), np.full(self.columns, self.strength))
-        solver, stopping = SolverSettings(self.solver), Stopping(100, 1e-6)
+        solver, stopping = SolverSettings(self.solver), Stopping(self.max_iterations, 1e-6)
         return FitSettings(self.loss, lambda *_: penalty, True, False, solver, stopping, held_out=self.held_out)
 
     def data(self, rows: Rows | None = None) -> TrainingSet:

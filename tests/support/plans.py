@@ -12,7 +12,8 @@ from sparkgd.kernels.local_rows import LocalRows, Rows
 from sparkgd.reductions.sample import RowSample, sample_of
 from sparkgd.solvers.base import State
 from sparkgd.training.fit import plan_of
-from sparkgd.training.loop import Callback, Outcome, succeeded, train
+from sparkgd.training.history import Outcome
+from sparkgd.training.loop import Callback, succeeded, train
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked, run_round

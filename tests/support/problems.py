@@ -14,7 +14,7 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.losses import LogisticLoss, Loss, SquaredLoss
 from sparkgd.penalties import Bounded, ElasticNet, NoPenalty, Penalty, group_lasso
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Solving
 from sparkgd.training.stopping import Stopping

@@ -16,7 +16,7 @@ from sparkgd.reductions.sample import RowSample
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import cutting_planes
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping

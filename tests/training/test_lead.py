@@ -19,8 +19,9 @@ from sparkgd.solvers.base import Ending, Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import lead as leading
 from sparkgd.training.fit import plan_of
+from sparkgd.training.history import Outcome
 from sparkgd.training.lead import Lead, lead_plans
-from sparkgd.training.loop import Outcome, findings, succeeded, train
+from sparkgd.training.loop import findings, succeeded, train
 from sparkgd.training.outline import Outline, TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping

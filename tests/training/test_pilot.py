@@ -19,7 +19,7 @@ from sparkgd.solvers import registry
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Solving

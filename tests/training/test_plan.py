@@ -14,7 +14,8 @@ from sparkgd.questions import GradientQuestion
 from sparkgd.solvers.base import Status
 from sparkgd.training import cutting_planes
 from sparkgd.training.fit import plan_of
-from sparkgd.training.loop import Outcome, Record, succeeded, train
+from sparkgd.training.history import Outcome
+from sparkgd.training.loop import Record, succeeded, train
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.solving import Resumption, Solving

@@ -23,7 +23,7 @@ from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import sampled_hessian
 from sparkgd.training.auto import NEWTON_SIZE
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.sampled_hessian import (

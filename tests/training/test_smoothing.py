@@ -18,7 +18,7 @@ from sparkgd.questions import CertificateQuestion, CompoundQuestion
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import SOLVERS
 from sparkgd.solvers.settings import SolverSettings
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping

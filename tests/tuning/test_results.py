@@ -15,6 +15,7 @@ from sparkgd.ml.display.grid import GridLine
 from sparkgd.solvers.base import Ending, Status
 from sparkgd.training.loop import Record
 from sparkgd.tuning.results import (
+    RETIRED,
     Trial,
     best_map,
     label_of,
@@ -162,6 +163,20 @@ def test_models_that_are_missing_are_not_drawn_and_not_the_best():
 
 
 @pytest.mark.usefixtures("headless")
+@pytest.mark.parametrize("retired", [{0}, {0, 1, 2}], ids=["one", "all"])
+def test_retired_maps_are_marked_and_the_best_only_among_themselves(retired):
+    trials = [replace(each, status=RETIRED) if each.map in retired else each
+              for each in trials_of({0: [0.1, 0.7, 0.5], 1: [0.3, 0.9, 0.6]})]  # fmt: skip
+    ax = plot_results(table_of(trials, maps_of(stepSize=[0.1, 0.2, 0.3])), "rmse", False)
+    best = [0.1, 0.2] if len(retired) == 3 else [0.3, 0.55]
+    np.testing.assert_allclose(ax.get_lines()[-1].get_xydata(), [best], err_msg="the ring")
+    (squares,) = [line for line in ax.get_lines() if line.get_marker() == "s"]
+    means = np.array([[0.1, 0.2], [0.2, 0.8], [0.3, 0.55]])
+    np.testing.assert_allclose(squares.get_xydata(), means[: len(retired)])
+    assert squares.get_label() == "retired"
+
+
+@pytest.mark.usefixtures("headless")
 @pytest.mark.parametrize(
     ("maps", "ticks"),
     [
@@ -232,6 +247,15 @@ def test_the_live_line_counts_models_and_names_the_best_over_the_folds_so_far():
     assert "0.250 s/round" in last
     assert last.count("#") == round(10 / 4)
     assert ending == "best of 2: map 0"
+
+
+def test_a_model_that_goes_on_after_a_pause_is_not_done():
+    screen = FakeScreen()
+    line = GridLine("CrossValidator", 2, None, screen)
+    line(replace(RECORD, ending=Ending(Status.RETIRED, "retired after 1 iteration")))
+    line(replace(RECORD, round=4))
+    assert "1/2 models" in screen.shown[0]
+    assert "0/2 models" in screen.shown[1]
 
 
 def test_a_narrow_screen_keeps_the_counts_and_the_best():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import DecisionTreeClassifier
+from pyspark.ml.classification import LogisticRegression as StockLogisticRegression
 from pyspark.ml.evaluation import (
     MulticlassClassificationEvaluator,
     RegressionEvaluator,
@@ -135,6 +136,12 @@ def test_feature_stages_that_learn_nothing_are_no_reason_to_repeat_anything(rows
     assert {"assembled", "prediction"} <= set(held_out.columns)
 
 
+def stock_twin(estimator):
+    """pyspark's logistic regression with the same params."""
+    names = ("tol", "regParam", "featuresCol")
+    return StockLogisticRegression(**{name: estimator.getOrDefault(name) for name in names})
+
+
 def test_collected_sub_models_are_those_of_separate_fits(rows):
     estimator = LogisticRegression(tol=1e-10)
     maps = grid_of(estimator, regParam=[0.01, 1.0])
@@ -149,6 +156,41 @@ def test_collected_sub_models_are_those_of_separate_fits(rows):
             of_fold = found.results.query(f"fold == {fold} and map == {number}")
             assert log_loss().evaluate(model.transform(held_out)) == pytest.approx(of_fold["metric"].item(), rel=1e-9)
     assert validator.setCollectSubModels(False).fit(rows).subModels is None
+
+
+@pytest.mark.parametrize("is_pipeline", [False, True], ids=["alone", "pipeline"])
+def test_summaries_of_sub_models_know_the_rows_of_their_folds_as_pysparks_do(rows, is_pipeline):
+    estimator = LogisticRegression(tol=1e-10, regParam=0.01)
+    scaler = StandardScaler(inputCol="features", outputCol="scaled")
+    last = estimator.copy({estimator.featuresCol: "scaled"}) if is_pipeline else estimator
+    ours, theirs = (
+        cross_validator(
+            Pipeline(stages=[scaler, each]) if is_pipeline else each, [{}], log_loss(), is_stock,
+            foldCol="fold", collectSubModels=True,
+        ).fit(rows.withColumn("fold", F.col("fold").cast("int")))
+        for each, is_stock in ((last, False), (stock_twin(last), True))
+    )  # fmt: skip
+    for fold in range(2):
+        mine, other = ours.subModels[fold][0], theirs.subModels[fold][0]
+        mine, other = (each.stages[-1] if is_pipeline else each for each in (mine, other))
+        assert mine.hasSummary
+        assert mine.summary.predictions.count() == rows.where(F.col("fold") != fold).count()
+        assert mine.summary.accuracy == other.summary.accuracy
+        assert mine.summary.areaUnderROC == pytest.approx(other.summary.areaUnderROC, rel=1e-9)
+        assert mine.summary.status == "converged"
+        assert (
+            mine.featureNames == ours.bestModel.stages[-1].featureNames if is_pipeline else ours.bestModel.featureNames
+        )
+
+
+@pytest.mark.filterwarnings("ignore::sparkgd.exceptions.ConvergenceWarning")
+def test_sub_models_of_maps_that_were_retired_have_their_summaries_too(rows):
+    estimator = LogisticRegression(solver="gd", maxIter=6, tol=0.0)
+    maps = grid_of(estimator, stepSize=[1e-3, 0.1, 1.0])
+    found = cross_validator(estimator, maps, log_loss(), collectSubModels=True, halvingFactor=2.0).fit(rows)
+    models = [model for fold in found.subModels for model in fold]
+    assert {model.summary.status for model in models} == {"retired", "max iterations"}
+    assert all(0.0 < model.summary.accuracy <= 1.0 for model in models)
 
 
 def test_a_split_collects_one_model_for_each_map(rows):

@@ -42,8 +42,8 @@ class GridLine(LiveLine):
     def _note(self, record: Record) -> None:
         if not math.isnan(record.held_out_loss):
             self._losses[record.model] = record.held_out_loss
-        if record.ending is not None:
-            self._done.add(record.model)
+        note = self._done.discard if record.ending is None else self._done.add  # one that has paused may go on
+        note(record.model)
 
     def _line(self, record: Record) -> str:
         done = len(self._done)
