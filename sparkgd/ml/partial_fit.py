@@ -18,7 +18,7 @@ from sparkgd.ml.params.shared import value_or_none
 from sparkgd.ml.training_data import TrainingData
 from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
-from sparkgd.training.loop import Outcome
+from sparkgd.training.history import Outcome
 from sparkgd.training.memory import SOLVER, Memory, learned
 from sparkgd.training.plan import Stages
 

@@ -16,7 +16,8 @@ from sparkgd.penalties import Penalty, elastic_net
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.fit import fit_stages
-from sparkgd.training.loop import Outcome, succeeded, train
+from sparkgd.training.history import Outcome
+from sparkgd.training.loop import succeeded, train
 from sparkgd.training.memory import Learned, Memory, learned
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
