@@ -181,18 +181,32 @@ class ClusterEngine(Engine):
 
     def _total(self, work: Parcel, ranges: int) -> Partial:
         """Sum over all shares, in the order of `combine`; of those whose blocks are missing from their source."""
+        if ranges == 1 and not levels(len(self._indices), self._depth):
+            return self._total_of_few(work)
         repaired: dict[int, Partial] = {}
         while True:
-            partials = self._handles.through(_scanner(work))
+            partials = self._handles.through(_scanner(work, frozenset(repaired)))
             if repaired:
-                partials = partials.through(_without(frozenset(repaired))).plus(sorted(repaired.items()))
+                partials = partials.plus(sorted(repaired.items()))
             total = self._tree(partials) if ranges == 1 else self._reduce_scatter(partials, ranges)
             if not total.missing:
                 return total
-            found = dict(self._from_source(work, set(total.missing)))
-            nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
-            repaired.update({number: found.get(number, nothing) for number in total.missing})
-            self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
+            repaired.update(self._repaired(work, total))
+
+    def _total_of_few(self, work: Parcel) -> Partial:
+        """The same where no tree is needed: this process has each partial, and asks only for those that are missing."""
+        found = dict(self._handles.through(_scanner(work)).collect())
+        total = _in_order(found)
+        if total.missing:
+            total = _in_order(found | self._repaired(work, total))
+        return total
+
+    def _repaired(self, work: Parcel, total: Partial) -> dict[int, Partial]:
+        """Partials of the shares that a total misses."""
+        found = dict(self._from_source(work, set(total.missing)))
+        nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
+        self._handles = self._shares.handles()  # Spark may have kept handles longer than their blocks
+        return {number: found.get(number, nothing) for number in total.missing}
 
     def _from_source(self, work: Parcel, missing: set[int]) -> list[Pair]:
         """Partials of the missing shares, whose partitions are packed for this one scan."""
@@ -203,17 +217,12 @@ class ClusterEngine(Engine):
         return self.packed.handles.source.only(sorted(cuts)).through(_source_scanner(work, cuts)).collect()
 
     def _tree(self, partials: Pairs) -> Partial:
-        """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added.
-
-        Where partials are few there are no levels: the driver adds them all, and no task need know its rank.
-        """
-        count = len(self._indices)
-        sizes = levels(count, self._depth)
-        level = self._ranked(partials) if sizes else partials
-        for size in sizes:
+        """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added."""
+        count, level = len(self._indices), self._ranked(partials)
+        for size in levels(count, self._depth):
             count = -(-count // size)
             level = level.through(_grouped(size)).exchanged(count).through(_adder(1))
-        return Partial.total([partial for _, partial in sorted(level.collect(), key=itemgetter(0))])
+        return _in_order(dict(level.collect()))
 
     def _reduce_scatter(self, partials: Pairs, count: int) -> Partial:
         """One exchange of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
@@ -241,12 +250,19 @@ def _received(size: AnswerSize, shares: Sequence[float], depth: int) -> int:
     return NUMBER_BYTES * int(size.by_coef * columns + size.whole * len(shares) + size.dealt)
 
 
-def _scanner(parcel: Parcel) -> OnPairs:
-    """Function for the cached handles of shares. Runs on executors."""
+def _in_order(partials: dict[int, Partial]) -> Partial:
+    """Sum of partials, in the order of their numbers."""
+    return Partial.total([partial for _, partial in sorted(partials.items())])
+
+
+def _scanner(parcel: Parcel, known: frozenset[int] = frozenset()) -> OnPairs:
+    """Function for the cached handles of shares, of which those that are known are left out. Runs on executors."""
 
     def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
         work = _work(parcel)
         for number, handle, _ in read_handles(pairs):
+            if number in known:
+                continue
             try:
                 block = open_block(handle, work.first_rows.get(number, 0))
             except FileNotFoundError:
@@ -275,10 +291,6 @@ def _source_scanner(parcel: Parcel, cuts: Cuts) -> OnPairs:
 def _work(parcel: Parcel) -> Work:
     work: Work = pickle.loads(parcel.value)
     return work
-
-
-def _without(known: frozenset[int]) -> OnPairs:
-    return lambda pairs: (pair for pair in pairs if pair[0] not in known)
 
 
 def _renumbered(ranks: dict[int, int]) -> OnPairs:
