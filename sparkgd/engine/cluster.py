@@ -21,7 +21,7 @@ from sparkgd.engine.interface import executors_of
 from sparkgd.engine.packed import CHANGED
 from sparkgd.engine.partial import Partial, Work
 from sparkgd.engine.shares import Shares
-from sparkgd.engine.storage import first_storage, without
+from sparkgd.engine.storage import first_storage
 from sparkgd.exceptions import InvalidDataError
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.combine import combine, levels
@@ -191,32 +191,45 @@ class ClusterEngine(Engine):
 
     def _total(self, work: Parcel, ranges: int) -> Partial:
         """Sum over all shares, in the order of `combine`; of those that storage has lost from their source."""
+        is_flat = ranges == 1 and not levels(len(self._indices), self._depth)
+        total, has_lost = self._total_of_few(work) if is_flat else self._total_of_many(work, ranges)
+        self._storage = self._storage.after(has_lost, total.tokens)
+        return total
+
+    def _total_of_few(self, work: Parcel) -> tuple[Partial, bool]:
+        """Where no tree is needed: this process has the partial of every share, and asks for no other twice."""
+        found = dict(self._storage.partials(work).collect())
+        total = _in_order(found)
+        if not total.missing:
+            return total, False
+        return _in_order(found | self._repaired(work, total)), True
+
+    def _total_of_many(self, work: Parcel, ranges: int) -> tuple[Partial, bool]:
+        """The sum by a tree or a reduce-scatter; what was missing is added by another one."""
         repaired: dict[int, Partial] = {}
         while True:
-            partials = self._storage.partials(work)
+            partials = self._storage.partials(work, frozenset(repaired))
             if repaired:
-                partials = partials.through(without(frozenset(repaired))).plus(sorted(repaired.items()))
+                partials = partials.plus(sorted(repaired.items()))
             total = self._tree(partials) if ranges == 1 else self._reduce_scatter(partials, ranges)
             if not total.missing:
-                self._storage = self._storage.after(bool(repaired), total.tokens)
-                return total
-            found = dict(self._storage.from_source(work, set(total.missing)))
-            nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
-            repaired.update({number: found.get(number, nothing) for number in total.missing})
-            self._storage.refresh()
+                return total, bool(repaired)
+            repaired.update(self._repaired(work, total))
+
+    def _repaired(self, work: Parcel, total: Partial) -> dict[int, Partial]:
+        """Partials of the shares that a total misses."""
+        found = dict(self._storage.from_source(work, set(total.missing)))
+        nothing = Partial(tuple(Sums() for _ in total.sums))  # no rows any more: the fingerprint will tell
+        self._storage.refresh()
+        return {number: found.get(number, nothing) for number in total.missing}
 
     def _tree(self, partials: Pairs) -> Partial:
-        """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added.
-
-        Where partials are few there are no levels: the driver adds them all, and no task need know its rank.
-        """
-        count = len(self._indices)
-        sizes = levels(count, self._depth)
-        level = self._ranked(partials) if sizes else partials
-        for size in sizes:
+        """The levels of the tree as exchanges of ``(rank, partial)``; a group is sorted before it is added."""
+        count, level = len(self._indices), self._ranked(partials)
+        for size in levels(count, self._depth):
             count = -(-count // size)
             level = level.through(_grouped(size)).exchanged(count).through(_adder(1))
-        return Partial.total([partial for _, partial in sorted(level.collect(), key=itemgetter(0))])
+        return _in_order(dict(level.collect()))
 
     def _reduce_scatter(self, partials: Pairs, count: int) -> Partial:
         """One exchange of ``(range, (rank, partial))``; each range is added as the tree would add the whole."""
@@ -242,6 +255,11 @@ def _received(size: AnswerSize, shares: Sequence[float], depth: int) -> int:
         shares = [sum(shares[i : i + branches]) for i in range(0, len(shares), branches)]
     columns = sum(min(share, 1.0) for share in shares)
     return NUMBER_BYTES * int(size.by_coef * columns + size.whole * len(shares) + size.dealt)
+
+
+def _in_order(partials: dict[int, Partial]) -> Partial:
+    """Sum of partials, in the order of their numbers."""
+    return Partial.total([partial for _, partial in sorted(partials.items())])
 
 
 def _renumbered(ranks: dict[int, int]) -> OnPairs:

@@ -46,8 +46,8 @@ class Storage(ABC):
         return f"{self.name}, since {self._reason}" if self._reason else self.name
 
     @abstractmethod
-    def partials(self, work: Parcel) -> Pairs:
-        """What the work makes of each share, by its number."""
+    def partials(self, work: Parcel, known: frozenset[int] = frozenset()) -> Pairs:
+        """What the work makes of each share, by its number; of those that are known there is none."""
 
     def from_source(self, work: Parcel, missing: set[int]) -> list[Pair]:
         """The same of the missing shares, whose partitions are packed for this one scan."""
@@ -82,9 +82,9 @@ class LocalFiles(Storage):
         self._handles = shares.handles()
         self._losses, self._is_renewed = 0, False
 
-    def partials(self, work: Parcel) -> Pairs:
+    def partials(self, work: Parcel, known: frozenset[int] = frozenset()) -> Pairs:
         """See `Storage`."""
-        return self._handles.through(_file_scanner(work))
+        return self._handles.through(_file_scanner(work, known))
 
     def refresh(self) -> None:
         """See `Storage`."""
@@ -117,7 +117,7 @@ class CachedBlocks(Storage):
         self._tokens: frozenset[str] = frozenset()
         self._losses = 0
 
-    def partials(self, work: Parcel) -> Pairs:
+    def partials(self, work: Parcel, known: frozenset[int] = frozenset()) -> Pairs:
         """See `Storage`."""
         return self._kept.cached.through(_block_scanner(work))
 
@@ -158,7 +158,7 @@ class InThisProcess(Storage):
         super().__init__(shares, reason)
         self._blocks = blocks
 
-    def partials(self, work: Parcel) -> Pairs:
+    def partials(self, work: Parcel, known: frozenset[int] = frozenset()) -> Pairs:
         """See `Storage`."""
         return LocalPairs(self._blocks).through(_block_scanner(work))
 
@@ -172,7 +172,7 @@ class PackedAnew(Storage):
 
     name = "nothing: rows are packed in every round"
 
-    def partials(self, work: Parcel) -> Pairs:
+    def partials(self, work: Parcel, known: frozenset[int] = frozenset()) -> Pairs:
         """See `Storage`."""
         return self._shares.packed.handles.source.through(_source_scanner(work, self._shares.cuts()))
 
@@ -183,12 +183,14 @@ def first_storage(shares: Shares) -> Storage:
     return PackedAnew(shares, refusal) if refusal else LocalFiles(shares)
 
 
-def _file_scanner(parcel: Parcel) -> OnPairs:
-    """Function for the cached handles of shares. Runs on executors."""
+def _file_scanner(parcel: Parcel, known: frozenset[int]) -> OnPairs:
+    """Function for the cached handles of shares, of which those that are known are left out. Runs on executors."""
 
     def scan(pairs: Iterable[Pair]) -> Iterator[Pair]:
         work = _work(parcel)
         for number, handle, _ in read_handles(pairs):
+            if number in known:
+                continue
             try:
                 block = open_block(handle, work.first_rows.get(number, 0))
             except FileNotFoundError:
@@ -246,8 +248,3 @@ def _block_scanner(parcel: Parcel) -> OnPairs:
 def _work(parcel: Parcel) -> Work:
     work: Work = pickle.loads(parcel.value)
     return work
-
-
-def without(known: frozenset[int]) -> OnPairs:
-    """Function for partials: all but those of some shares. Runs on executors."""
-    return lambda pairs: (pair for pair in pairs if pair[0] not in known)

@@ -195,6 +195,27 @@ def test_a_lost_block_changes_no_bit(spark, monkeypatch, depth, scatter_bytes):
             assert_same_bits(engine.round(KERNELS), before)
 
 
+class Logged(LogisticLoss):
+    """A loss that writes a line for every block it is asked about; these are small."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def value_and_derivative(self, label, raw_prediction):
+        with open(self._path, "a") as log:
+            log.write("a block\n")
+        return super().value_and_derivative(label, raw_prediction)
+
+
+def test_a_lost_block_has_no_other_scanned_again(spark, tmp_path):
+    log = tmp_path / "log"
+    with packed(spark) as data:
+        engine = ClusterEngine(data, depth=1)
+        shutil.rmtree(data.partitions[7].handle.path)
+        engine.round([GradientKernel(Logged(str(log)), LAYOUT, POINTS)])
+    assert len(log.read_text().splitlines()) == PARTITIONS
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 def test_lost_handles_change_no_bit(spark, depth):
     with packed(spark) as data:
