@@ -38,7 +38,8 @@ def main() -> int:
         with cluster:
             for local, remote in options.put:
                 cluster.shell("-put", str(Path(local).resolve()), remote)
-            return subprocess.run(options.command, env={**os.environ, **cluster.environment()}).returncode
+            environment = {"PYSPARK_PYTHON": sys.executable, **os.environ, **cluster.environment()}
+            return subprocess.run(options.command, env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +71,7 @@ def yarn_settings(web: int, ports: Sequence[int]) -> dict[str, str]:
         "yarn.nodemanager.resource.memory-mb": str(NODE_MEMORY),
         "yarn.nodemanager.resource.cpu-vcores": "2",
         "yarn.nodemanager.pmem-check-enabled": "true",
+        "yarn.nodemanager.resource.memory.enforced": "false",  # by control groups; where it is true, nothing is checked
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.container-monitor.interval-ms": "1000",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
@@ -81,11 +81,10 @@ def yarn_settings(web: int, ports: Sequence[int]) -> dict[str, str]:
 
 
 def spark_settings() -> dict[str, str]:
-    """Of jobs: two small executors, each fit for a node beside a driver; the jars and the Python of this machine."""
+    """Of jobs: two small executors, each fit for a node beside a driver; the jars of this machine."""
     settings = {
         "spark.master": "yarn",
         "spark.yarn.jars": f"local:{spark_jars()}/*",
-        "spark.pyspark.python": sys.executable,
         "spark.yarn.am.memory": "512m",
         "spark.driver.memory": "512m",
         "spark.driver.memoryOverhead": "512m",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -29,6 +31,7 @@ def frame(spark: SparkSession, partitions: int = 5, rows: int = ROWS) -> DataFra
         (1 + F.col("id") % 3).cast("double").alias("weight"),
         F.cos("id").alias("offset"),
         (F.col("id") % 40).alias("group"),
+        F.concat(F.lit("town "), F.col("id") % 4).alias("town"),
     )
 
 
@@ -73,3 +76,38 @@ def told(model: Any) -> dict[str, Any]:
     """What is to be equal of two models."""
     numbers = np.concatenate([model._weights.ravel(), model._intercepts])
     return {"numbers": [float(x).hex() for x in numbers], "rounds": len(model.summary.objectiveHistory)}
+
+
+def mixed() -> Pipeline:
+    """Stages of the JVM, and one of ours that learns from what they make."""
+    return Pipeline(
+        stages=[
+            StringIndexer(inputCol="town", outputCol="number of town"),
+            OneHotEncoder(inputCol="number of town", outputCol="towns"),
+            VectorAssembler(inputCols=[*COLUMNS, "towns"], outputCol="features"),
+            LogisticRegression(regParam=0.01),
+        ]
+    )
+
+
+def fitted(df: DataFrame) -> PipelineModel:
+    """The model of `mixed`, whose summary knows one metric of its rows."""
+    model = mixed().fit(df)
+    assert model.stages[-1].summary.areaUnderROC > 0.5
+    return model
+
+
+def told_of_pipeline(model: PipelineModel, df: DataFrame) -> dict[str, Any]:
+    """What is to be equal of a pipeline and of what was saved of it."""
+    rows = model.transform(df.orderBy("x0").limit(20)).select("prediction", "probability").collect()
+    summary = model.stages[-1].summary
+    return {
+        "stages": [stage.uid for stage in model.stages],
+        "labels": list(model.stages[0].labels),
+        "predictions": [row.prediction for row in rows],
+        "probabilities": [row.probability[1].hex() for row in rows],
+        "objectives": [value.hex() for value in summary.objectiveHistory],
+        "metric": summary.areaUnderROC.hex(),
+        "summary": str(summary),
+        **told(model.stages[-1]),
+    }

@@ -11,12 +11,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.feature import VectorAssembler
+from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
-from sparkgd.classification import LogisticRegression
-from tests.connect.cases import COLUMNS, estimators, frame, in_batches, told, uneven
+from tests.connect.cases import estimators, fitted, frame, in_batches, told, told_of_pipeline, uneven
 
 
 def main() -> None:
@@ -31,14 +29,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     df = frame(spark)
     if rest[0] == "--load":
-        rows = PipelineModel.load(rest[1]).transform(df.orderBy("x0").limit(20)).select("probability").collect()
-        found = {"probabilities": [row.probability[1] for row in rows]}
+        found = told_of_pipeline(PipelineModel.load(rest[1]), df)
     else:
         found = {name: told(estimator.fit(df)) for name, estimator in estimators().items()}
         found["uneven"] = told(estimators()["auto"].fit(uneven(spark)))
         found["in batches"] = told(in_batches(df))
-        stages = [VectorAssembler(inputCols=COLUMNS, outputCol="features"), LogisticRegression(regParam=0.01)]
-        Pipeline(stages=stages).fit(df).save(rest[0])
+        pipeline = fitted(df)
+        pipeline.save(rest[0])
+        found["pipeline"] = told_of_pipeline(pipeline, df)
     Path(output).write_text(json.dumps(found))
     spark.stop()
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from sparkgd.classification import GradientDescentClassifier, LogisticRegression
-from sparkgd.exceptions import ConvergenceWarning, InvalidDataError, KernelError
+from sparkgd.engine import ingest as ingest_module
+from sparkgd.exceptions import ConvergenceWarning, DiskFullError, InvalidDataError, KernelError
 from tests.connect.cases import COLUMNS, estimators, frame, told, uneven
+from tests.support.full_disk import on_full_disks
 from tests.support.processes import descendants
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("nothing_stays"),
@@ -64,6 +66,33 @@ def test_losses_change_no_bit(df, server, reference, fault):
     model = estimators()["solver l-bfgs"].setCallbacks([once]).fit(df)
     assert once.happened
     assert told(model) == reference["solver l-bfgs"]
+
+
+@pytest.mark.parametrize(("partitions", "failed"), [({1}, "1 of 2"), ({0, 1}, "2 of 2")])
+def test_a_fit_says_which_disk_is_full_and_tries_no_second_time(spark, monkeypatch, tmp_path, partitions, failed):
+    """The fixture sees that neither a block nor a view stays."""
+    log = tmp_path / "reads"
+
+    def read(batches):
+        with log.open("a") as reads:
+            reads.write("a task\n")
+        yield from batches
+
+    rows = frame(spark, 2)
+    monkeypatch.setattr(ingest_module, "_packer", on_full_disks(ingest_module._packer, partitions))
+    with pytest.raises(DiskFullError) as caught:
+        estimators()["auto"].fit(rows.mapInArrow(read, rows.schema))
+    for part in ("full on host", "No space left on device", "spark.local.dir", failed):
+        assert part in str(caught.value)
+    assert log.read_text().splitlines() == ["a task"] * 2
+
+
+def test_the_fit_after_a_full_disk_is_as_if_nothing_had_been(df, monkeypatch, reference):
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest_module, "_packer", on_full_disks(ingest_module._packer, {0}))
+        with pytest.raises(DiskFullError):
+            estimators()["auto"].fit(df)
+    assert told(estimators()["auto"].fit(df)) == reference["auto"]
 
 
 def test_an_interrupt_ends_the_fit(df):

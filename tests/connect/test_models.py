@@ -22,7 +22,7 @@ from sparkgd.exceptions import IncompatibleError
 from sparkgd.ml.scoring import logistic_model
 from sparkgd.regression import GeneralizedLinearRegression, GradientDescentRegressor, LinearRegression
 from sparkgd.tuning import CrossValidator, TrainValidationSplit
-from tests.connect.cases import COLUMNS, frame
+from tests.connect.cases import COLUMNS, fitted, frame, told_of_pipeline
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("nothing_stays"),
               pytest.mark.filterwarnings("ignore::sparkgd.exceptions.ConvergenceWarning")]  # fmt: skip
@@ -123,21 +123,17 @@ def test_what_only_a_jvm_has_is_refused_with_the_reason(df):
         model.copy({model.featuresCols: None}).clear(model.featuresCols) or model._mllib_twin()
 
 
-def test_pipelines_go_from_one_side_to_the_other(df, classic, reference, saved_by_classic, tmp_path):
-    loaded = PipelineModel.load(str(saved_by_classic)).transform(first(df)).select("probability").collect()
-    stages = [VectorAssembler(inputCols=COLUMNS, outputCol="features"), LogisticRegression(regParam=0.01)]
-    model = Pipeline(stages=stages).fit(df)
-    where = str(tmp_path / "pipeline")
+def test_a_pipeline_of_classic_spark_is_loaded_with_its_summary(df, reference, saved_by_classic):
+    assert told_of_pipeline(PipelineModel.load(str(saved_by_classic)), df) == reference["pipeline"]
+
+
+def test_classic_spark_loads_a_pipeline_with_its_summary(df, classic, tmp_path):
+    model, where = fitted(df), str(tmp_path / "pipeline")
     for _ in range(2):
         model.write().overwrite().save(where)
-    rows = model.transform(first(df)).select("probability").collect()
-    here = [row.probability[1] for row in rows]
-    assert classic("--load", where)["probabilities"] == here
-    np.testing.assert_allclose([row.probability[1] for row in loaded], here, rtol=1e-12)
-
-
-def first(df):
-    return df.orderBy("x0").limit(20)
+    expected = told_of_pipeline(model, df)
+    assert told_of_pipeline(PipelineModel.load(where), df) == expected
+    assert classic("--load", where) == expected
 
 
 @pytest.mark.parametrize("name", SCORED)

@@ -1,6 +1,7 @@
 """Job of tests/hadoop/test_yarn.py: fits on YARN that are disturbed. It sees sparkgd only in the zip that it is given.
 
 ``fit_on_yarn.py INPUT CHECKPOINTS SCRATCH DAEMONS`` prints one JSON line, by victim: the fit in which it was killed.
+The victim "memory" is a container that takes more of it than YARN allows, and which YARN therefore kills.
 With daemons, a JSON object of process ids by name, the fits are undisturbed, then with one victim after the other; at
 last the driver kills itself. Without them (``{}``) there is one fit, which goes on from what the driver has left.
 """
@@ -11,7 +12,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from processes import command_line, processes_in
@@ -24,6 +28,11 @@ from sparkgd.training.loop import Record
 EXECUTOR = "YarnCoarseGrainedExecutorBackend"
 LAUNCHER = "ExecutorLauncher"
 COLUMNS = [f"x{j}" for j in range(5)]
+TOO_MUCH = 1 << 30
+"""Bytes, as many as a container may have with all its processes."""
+
+PATIENCE = 60.0
+"""Seconds for YARN to notice."""
 
 
 class Killer:
@@ -31,12 +40,15 @@ class Killer:
 
     def __init__(self, victim: str, scratch: Path, daemons: dict[str, int]) -> None:
         self.victim, self.scratch, self.daemons = victim, scratch, daemons
-        self.killed: list[int] = []
+        self.killed: list[int | str] = []
         self.rounds: list[int] = []
 
     def __call__(self, record: Record) -> None:
         self.rounds.append(record.round)
         if record.round == 9 and not self.killed:
+            if self.victim.startswith("memory"):
+                self.killed = crowded_out()
+                return
             self.killed = self.victims()
             for pid in self.killed:
                 os.kill(pid, signal.SIGKILL)
@@ -64,11 +76,40 @@ class Killer:
         return [pid for pid, command in commands.items() if word in command and command.split()[0].endswith("java")]
 
 
+def crowd(flag: str) -> None:
+    """Runs on an executor: takes more memory than its container may have, unless another attempt has done so."""
+    try:
+        os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    taken = bytearray(b"x") * TOO_MUCH
+    time.sleep(PATIENCE)
+    del taken
+
+
+def crowded_out() -> list[str]:
+    """Has YARN kill a container; why executors have gone meanwhile."""
+    context = SparkSession.active().sparkContext
+    before, flag = gone(), tempfile.mktemp()
+    job = Thread(target=lambda: context.parallelize([flag], 1).foreach(crowd), daemon=True)
+    job.start()
+    job.join(2 * PATIENCE)
+    return gone()[len(before) :]
+
+
+def gone() -> list[str]:
+    """Why executors have gone so far."""
+    executors = SparkSession.active().sparkContext._jsc.sc().statusStore().executorList(False)
+    found = [executors.apply(number) for number in range(executors.size())]
+    lost = sorted((each.removeTime().get().getTime(), each.removeReason()) for each in found if not each.isActive())
+    return [str(reason) for _, reason in lost]
+
+
 def fit(df: DataFrame, killer: Killer, directory: str) -> dict[str, Any]:
     """What became of a fit."""
     estimator = LogisticRegression(
         featuresCols=COLUMNS, solver="nesterov", tol=0.0, maxIter=20, execution="cluster",
-        checkpointDir=directory, checkpointInterval=4,
+        checkpointDir=directory, checkpointInterval=4, blockAccess="read" if "read" in killer.victim else "map",
     )  # fmt: skip
     model = estimator.setCallbacks([killer]).fit(df)
     return {
@@ -92,7 +133,8 @@ def main(source: str, directory: str, scratch: str, daemons: str) -> None:
     spark = SparkSession.builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     df = spark.read.parquet(source)
-    victims = ["nothing", "executor", "DataNode", "NodeManager"] if pids else ["nothing"]
+    disturbed = ["memory, map", "memory, read", "executor", "DataNode", "NodeManager"]
+    victims = ["nothing", *disturbed] if pids else ["nothing"]
     results: dict[str, Any] = {each: fit(df, Killer(each, Path(scratch), pids), directory) for each in victims}
     results["package"] = [sparkgd.__file__, *spark.sparkContext.parallelize([0], 1).flatMap(where).collect()]
     print(json.dumps(results), flush=True)

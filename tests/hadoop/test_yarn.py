@@ -6,56 +6,19 @@ What a driver with two cores of its own computes from the same files is computed
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from scripts.hadoop.cluster import HadoopCluster
 from sparkgd.classification import LogisticRegression, LogisticRegressionModel
-from tests.support.environment import ROOT, worker_environment
+from tests.support.environment import ROOT
+from tests.support.yarn import COLUMNS, submit, told
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-COLUMNS = [f"x{j}" for j in range(5)]
-SECONDS = 400
-"""Limit of one run, generous for a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def source(spark: SparkSession, hadoop: HadoopCluster) -> str:
-    """Path of rows in HDFS, on which a gradient method needs more than the rounds that it is given."""
-    columns = [F.pow(F.sin(F.col("id") * 0.37), F.lit(j + 1)).alias(name) for j, name in enumerate(COLUMNS)]
-    label = (F.sin(F.col("id") * 0.37) + F.cos(F.col("id") * 1.9) > 0.3).cast("double").alias("label")
-    path = f"{hadoop.filesystem}/yarn/rows.parquet"
-    spark.range(20_000, numPartitions=4).select(*columns, label).write.parquet(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip that users submit."""
-    path = tmp_path_factory.mktemp("package") / "sparkgd.zip"
-    subprocess.run([sys.executable, str(ROOT / "scripts" / "make_zip.py"), str(path)], check=True)
-    return path
-
-
-def submit(hadoop: HadoopCluster, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run spark-submit on the cluster; nothing but what is submitted leads to this checkout."""
-    command = [str(Path(sys.executable).with_name("spark-submit")), *map(str, arguments)]
-    environment = {**os.environ, **worker_environment(), **hadoop.environment()}
-    for name in ("SPARK_HOME", "PYTHONPATH"):
-        environment.pop(name, None)
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=SECONDS)
-
-
-def told(run: subprocess.CompletedProcess[str]) -> str:
-    return f"{run.stdout[-4000:]}\n{run.stderr[-8000:]}"
 
 
 @pytest.mark.parametrize("mode", ["client", "cluster"])
@@ -111,6 +74,15 @@ def _results(run: subprocess.CompletedProcess[str]) -> dict[str, dict[str, objec
 def test_what_is_killed_on_the_cluster_changes_no_bit(fits: dict[str, dict[str, object]], victim: str) -> None:
     assert fits[victim]["killed"], f"no {victim} was found to kill"
     assert fits[victim]["bits"] == fits["nothing"]["bits"]
+
+
+@pytest.mark.parametrize("access", ["map", "read"])
+def test_a_container_that_yarn_kills_for_its_memory_changes_no_bit(
+    fits: dict[str, dict[str, object]], access: str
+) -> None:
+    disturbed = fits[f"memory, {access}"]
+    assert any("physical memory" in reason for reason in disturbed["killed"])
+    assert disturbed["bits"] == fits["nothing"]["bits"]
 
 
 def test_another_driver_goes_on_from_hdfs_to_the_same_bits(fits: dict[str, dict[str, object]]) -> None:
