@@ -55,12 +55,3 @@ def test_read_stays_within_a_container_smaller_than_its_blocks(
     found = run(hadoop, package, tmp_path, "read")
     assert found["gone"] == []
     assert found["bits"] == expected
-
-
-def test_map_is_killed_for_its_pages_and_goes_on_to_the_same_bits(
-    hadoop: HadoopCluster, package: Path, expected: list[str], tmp_path: Path
-) -> None:
-    """Container after container: what is lost with one is packed again in the next."""
-    found = run(hadoop, package, tmp_path, "map")
-    assert any("exceeding physical memory limits" in reason for reason in found["gone"])
-    assert found["bits"] == expected
