@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
@@ -18,6 +19,15 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CELL_SECONDS = 300
 
 
+class OwnKernel(AsyncKernelManager):
+    """A kernel of this interpreter, whatever kernels are installed; nbclient ends what it has made itself."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            **{**settings, "kernel_name": "python3"}, kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
+        )
+
+
 def run_notebook(path: Path, directory: Path) -> NotebookNode:
     """The notebook as this interpreter runs it in a directory, from a clean state.
 
@@ -27,10 +37,9 @@ def run_notebook(path: Path, directory: Path) -> NotebookNode:
         If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    specs = KernelSpecManager(kernel_dirs=[])  # no kernels but that of this interpreter
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
+        kernel_manager_class=OwnKernel,
         timeout=CELL_SECONDS,
         resources={"metadata": {"path": str(directory)}},
     )
