@@ -32,6 +32,25 @@ class Grams(Protocol):
         ...
 
 
+def add_kronecker_products(total: Array, design: Array, amounts: Array) -> None:
+    """Add ``sum_i A_i x u_i u_i^T`` (Kronecker's product) to ``total`` (m, q, m, q), the A symmetric.
+
+    Parameters
+    ----------
+    total : ndarray (m, q, m, q)
+    design : ndarray (n, q)
+        The rows u.
+    amounts : ndarray (n, m, m)
+        The matrices A.
+    """
+    for k in range(len(total)):
+        for other in range(k + 1):
+            product = design.T @ (design * amounts[:, k, other, None])
+            total[k, :, other] += product
+            if other < k:
+                total[other, :, k] += product
+
+
 def grams_of(block: Block, count: int, columns: int | None = None) -> Grams:
     """The faster way to ``count`` sums over a block, or over so many of its columns."""
     features = block.features

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sparkgd.kernels import AnswerSize, Block, Sums
 from sparkgd.kernels.features import dense_chunk_rows
+from sparkgd.kernels.gram import add_kronecker_products
 from sparkgd.kernels.groups import sums_by_group
 from sparkgd.kernels.likelihood import Likelihood, RowLikelihood
 
@@ -100,13 +101,7 @@ class InformationKernel:
         gram = np.zeros((m, q, m, q))
         for terms in self.terms(block):
             pearson += terms.likelihood.pearson
-            amounts = self._amounts(terms)
-            for k in range(m):
-                for other in range(k + 1):
-                    product = terms.design.T @ (terms.design * amounts[:, k, other, None])
-                    gram[k, :, other] += product
-                    if other < k:
-                        gram[other, :, k] += product
+            add_kronecker_products(gram, terms.design, self._amounts(terms))
         return Sums(hessian=gram.reshape(self.size, self.size), value=np.array([pearson]))
 
     def _amounts(self, terms: RowTerms) -> Array:

@@ -117,7 +117,7 @@ def infer_from_memory(estimates: Estimates, memory: Memory, covariance: str) -> 
             "the rows of the batches before are gone; of a model that partialFit has trained there are classic errors "
             "alone, if it is binomial or Poisson. priorPrecision has the information of all rows"
         )
-    kept = np.append(statistics.deviation(ddof=0) > 0.0, np.ones(int(layout.fit_intercept), dtype=bool))
+    _, _, kept = _coordinates(statistics, layout.fit_intercept)
     center, scale = memory.past.coordinates.center, memory.past.coordinates.scale
     covariances = _raw_covariances(_inverse(memory.past.hessian, kept), 1, center, scale, layout.fit_intercept)
     covariances[~kept] = np.nan

@@ -11,6 +11,7 @@ from scipy import linalg
 
 from sparkgd.kernels import AnswerSize, Block, Kernel, Sums
 from sparkgd.kernels.features import dense_chunk_rows
+from sparkgd.kernels.gram import add_kronecker_products
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.questions.base import KernelQuestion
@@ -112,12 +113,7 @@ class TangentKernel:
             value += float(weight @ losses)
             weight_sum += float(weight.sum())
             gradient += (derivative.reshape(-1, outputs) * weight[:, None]).T @ design
-            for k in range(outputs):
-                for other in range(k + 1):
-                    product = design.T @ (design * curvature[:, k, other, None])
-                    hessian[k, :, other] += product
-                    if other < k:
-                        hessian[other, :, k] += product
+            add_kronecker_products(hessian, design, curvature)
         order = self._order()
         matrix = np.vstack([gradient.reshape(-1)[order], hessian.reshape(outputs * width, -1)[np.ix_(order, order)]])
         return Sums(value=np.array([value]), weight=np.array([weight_sum]), hessian=matrix)

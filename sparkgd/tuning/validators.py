@@ -48,6 +48,12 @@ UNFINISHED = (Status.MAX_ITERATIONS.value, Status.MAX_SECONDS.value, Status.STAL
 class SharedValidator(HasStratify, HasHalving):
     """What both validators do: divide the rows, train and judge, choose, and train the best map on all rows."""
 
+    def __init__(self, **params: Any) -> None:
+        own = {name: params.pop(name, None) for name in OWN}
+        super().__init__(**params)
+        self._setDefault(stratify=False)
+        self._set(**{name: value for name, value in own.items() if value is not None})
+
     def setParams(self, **params: Any) -> Any:
         """Set params by name, those of sparkgd among them; returns the object itself."""
         self._set(**{name: params.pop(name) for name in OWN if name in params})
@@ -255,12 +261,6 @@ class CrossValidator(SharedValidator, StockCrossValidator):
         As in ``pyspark.ml.tuning.CrossValidator``.
     """
 
-    def __init__(self, **params: Any) -> None:
-        own = {name: params.pop(name, None) for name in OWN}
-        super().__init__(**params)
-        self._setDefault(stratify=False)
-        self._set(**{name: value for name, value in own.items() if value is not None})
-
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)
         if self.getNumFolds() < 2:
@@ -311,12 +311,6 @@ class TrainValidationSplit(SharedValidator, StockTrainValidationSplit):
     **params
         As in ``pyspark.ml.tuning.TrainValidationSplit``.
     """
-
-    def __init__(self, **params: Any) -> None:
-        own = {name: params.pop(name, None) for name in OWN}
-        super().__init__(**params)
-        self._setDefault(stratify=False)
-        self._set(**{name: value for name, value in own.items() if value is not None})
 
     def _check(self, maps: Sequence[ParamMap]) -> None:
         super()._check(maps)
