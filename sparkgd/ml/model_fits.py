@@ -79,6 +79,12 @@ class ModelFit(Generic[ModelT]):
         iterations, seconds = self.settings.stopping.max_iterations, self.settings.max_seconds
         return Plan(self.stages, self.name, iterations, seconds)
 
+    def alone(self) -> ModelFit[ModelT]:
+        """The same fit, where no others share its rounds."""
+        lead = self.settings.lead
+        alone = None if lead is None else replace(lead, has_company=False)
+        return replace(self, settings=replace(self.settings, lead=alone))
+
     def strength(self) -> float:
         """Of the penalty, to order fits by."""
         return float(value_or_none(self.estimator, "regParam") or 0.0)

@@ -116,7 +116,8 @@ class HeldOutScoresKernel:
         columns = [self._columns(piece) for piece in block.pieces(most)]
         first, stop = self._share(block)
         found = np.concatenate([np.empty((_numbers(self.models), 0)), *columns], axis=1)
-        return Sums(rows=found, entries=Entries(np.arange(first, stop), self.kept))
+        filled = np.flatnonzero(found[-1])  # most are not where few folds are asked about
+        return Sums(rows=found[:, filled], entries=Entries(np.arange(first, stop)[filled], self.kept))
 
     def _share(self, block: Block) -> tuple[int, int]:
         """First and stop of a block's columns."""

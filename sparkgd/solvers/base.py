@@ -113,6 +113,10 @@ class Solver(ABC, Generic[StateT]):
         """
         return self.start(state.point)
 
+    def stiffened(self, state: StateT, curvature: Array) -> StateT:
+        """The state where f has so much more curvature (n, n), as far as the solver knows any."""
+        return state
+
     @abstractmethod
     def ask(self, state: StateT) -> Question:
         """What to evaluate in the next round."""

@@ -122,7 +122,15 @@ class Newton(Solver[NewtonState]):
         start = self.start(state.point)
         if self.sums_anew:
             return replace(start, contraction=0.0)
-        return replace(start, active=state.active, hessian=state.hessian, contraction=state.contraction)
+        # One that has not been stepped with is of this very point.
+        contraction = state.contraction if np.isfinite(state.contraction) else 0.0
+        return replace(start, active=state.active, hessian=state.hessian, contraction=contraction)
+
+    def stiffened(self, state: NewtonState, curvature: Array) -> NewtonState:
+        """The state with a Hessian of so much more."""
+        if not len(state.hessian):
+            return state
+        return replace(state, hessian=state.hessian + curvature[np.ix_(state.active, state.active)])
 
     def ask(self, state: NewtonState) -> Question:
         trials = self._trials(state)

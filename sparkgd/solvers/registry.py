@@ -163,11 +163,13 @@ def _newton(context: SolverContext) -> Solver[Any]:
         keeping = KEEPING_IN_COMPANY if context.shares_gradients else KEEPING
     is_cheap = context.rows * context.coefs**2 <= CHEAP_HESSIAN
     is_rough = context.sampled_rows < SURE_ROWS * context.coefs
+    # In company gradients cost next to nothing; but a quadratic needs no more than the one Hessian of its own.
+    is_worth_it = context.is_quadratic or not context.shares_gradients
     return Newton(
         context.penalty,
         context.is_quadratic,
         keeping,
-        is_cheap and is_rough,
+        is_cheap and is_rough and is_worth_it,
         scales=context.scales,
         can_be_curved=context.can_be_curved,
     )

@@ -1,8 +1,9 @@
 """What the models of a grid share: one of each map, without folds, leads, and those that leave out a fold follow.
 
-Leads are trained one after the other, each from where the last one ended, or side by side where rounds are many. Those
-who follow begin in a lead's coordinates, with all that its solver has learned of the curvature; they end at their own
-optimum, whatever they began with. Solvers that a user names are left alone: their paths are part of what was asked for.
+Leads are trained one after the other, each going on from where the last one ended, or side by side where rounds are
+many. Those who follow begin in a lead's coordinates, with all that its solver has learned of the curvature; they end at
+their own optimum, whatever they began with. Solvers that a user names are left alone: their paths are part of what was
+asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from sparkgd.exceptions import SparkGDError
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.losses.base import Loss
+from sparkgd.penalties import Penalty
+from sparkgd.problems.problem import Problem
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.registry import build_solver
 from sparkgd.training.auto import Choice
@@ -35,6 +38,9 @@ Array: TypeAlias = npt.NDArray[np.float64]
 LEAD_TOL = 1e-3
 """Tolerance of a lead: a fold that is left out moves the optimum by more."""
 
+NEAR = 2.0
+"""Ratio of penalties, and of columns' scales, up to which a lead goes on with the Hessian of the one before it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lead:
@@ -50,10 +56,16 @@ class Lead:
     constant : ndarray (p,) of bool
         Columns without variation, whose weight is fixed.
     solved : Solved
+    penalty : Penalty
+        Of a raw coef.
+    summed_under : Penalty
+        That of the lead whose Hessian this one has, corrected since.
     sampled_rows : int
         How many rows it is of.
     is_of_all : bool
         Whether these are all rows.
+    has_company : bool
+        Whether many models follow in the same rounds.
     """
 
     choice: Choice
@@ -61,8 +73,11 @@ class Lead:
     layout: CoefLayout
     constant: npt.NDArray[np.bool_]
     solved: Solved
+    penalty: Penalty
+    summed_under: Penalty
     sampled_rows: int
     is_of_all: bool
+    has_company: bool = True
 
     def space_for(self, layout: CoefLayout, statistics: Statistics) -> Scaled | None:
         """Its coordinates, for a model of some of its rows; None where these have other classes or columns.
@@ -115,10 +130,10 @@ def _plan(several: Sequence[FitSettings], members: Sequence[int], data: Training
 def _leads(chosen: Mapping[int, FitSettings], data: TrainingSet) -> Stages[dict[int, Lead]]:
     """The leads that were found, by number."""
     found: dict[int, Lead] = {}
-    ends: dict[tuple[Loss, CoefLayout], Array] = {}
+    last: dict[tuple[Loss, CoefLayout], Lead] = {}
     for number, settings in chosen.items():
         try:
-            lead = yield from _lead(settings, data, ends)
+            lead = yield from _lead(settings, data, last)
         except SparkGDError:
             continue  # as above
         if lead is not None:
@@ -126,8 +141,8 @@ def _leads(chosen: Mapping[int, FitSettings], data: TrainingSet) -> Stages[dict[
     return found
 
 
-def _lead(settings: FitSettings, data: TrainingSet, ends: dict[tuple[Loss, CoefLayout], Array]) -> Stages[Lead | None]:
-    """One lead; the ``ends`` of those of the same loss and layout are where it may begin."""
+def _lead(settings: FitSettings, data: TrainingSet, last: dict[tuple[Loss, CoefLayout], Lead]) -> Stages[Lead | None]:
+    """One lead, which goes on from the ``last`` one of the same loss and layout."""
     outline = yield from outlined(settings, data)
     outline = yield from with_few_weights(outline)
     problem, sample = outline.final.problem, data.sample
@@ -138,13 +153,51 @@ def _lead(settings: FitSettings, data: TrainingSet, ends: dict[tuple[Loss, CoefL
     count, is_of_all = data.count, True
     if sample is not None and sample.refusal(problem) is None:
         rows, count, is_of_all = sample.rows, sample.rows.count, False
-    start = ends.get(kind, outline.final.start_coef)
+    before, penalty = last.get(kind), problem.penalty_on_coef
+    summed_under: Penalty = penalty
+    if before is not None and _are_near(problem, before):
+        outline = _going_on((yield from outlined(replace(settings, lead=before), data)), before)
+        summed_under = before.summed_under
+    start = outline.final.start_coef if before is None else before.solved.coef
     solved: Solved = yield outline.preparing("lead", LEAD_TOL, start_coef=start, rows=rows)
     if solved.status is Status.DIVERGED or not solved.objectives:
         return None
-    ends[kind] = solved.coef
-    constant = constant_columns(data.statistics)
-    return Lead(outline.choice, outline.space, problem.layout, constant, solved, count, is_of_all)
+    last[kind] = Lead(
+        choice=outline.choice,
+        space=outline.space,
+        layout=problem.layout,
+        constant=constant_columns(data.statistics),
+        solved=solved,
+        penalty=penalty,
+        summed_under=summed_under,
+        sampled_rows=count,
+        is_of_all=is_of_all,
+    )
+    return last[kind]
+
+
+def _are_near(problem: Problem, lead: Lead) -> bool:
+    """Whether the lead's coordinates suit a problem as well, and its Hessian there is nearly that of the problem."""
+    mine, others = problem.coordinates.factor, lead.space.coordinates.factor
+    if mine is None or others is None:
+        return False
+    mine, others = _measures(mine, problem.penalty_on_coef), _measures(others, lead.summed_under)
+    return bool(np.all(mine <= NEAR * others) and np.all(others <= NEAR * mine))
+
+
+def _measures(factor: Array, penalty: Penalty) -> Array:
+    """The scale of every coef, and how the penalty curves and kinks there."""
+    _, slope = penalty.slopes(np.zeros(len(factor)))
+    return np.concatenate([factor, penalty.smooth_curvature(len(factor)), slope])
+
+
+def _going_on(outline: Outline, before: Lead) -> Outline:
+    """The lead with all that the one before it has learned of the curvature; by what the penalties differ is known."""
+    problem, state, size = outline.final.problem, before.solved.solver, outline.final.problem.layout.size
+    more = problem.penalty_on_coef.smooth_curvature(size) - before.penalty.smooth_curvature(size)
+    curvature = problem.coordinates.pull(problem.coordinates.pull(np.diag(more)).T)
+    stiffened = outline.final.solver.stiffened(state, curvature)
+    return following(outline, replace(before, solved=replace(before.solved, solver=stiffened)))
 
 
 def following(outline: Outline, lead: Lead) -> Outline:
@@ -152,7 +205,7 @@ def following(outline: Outline, lead: Lead) -> Outline:
     last, final = lead.solved.objectives[-1], outline.final
     # A sample may have been learned by heart. All rows cannot mislead: what a fold leaves out is a part of them.
     limit = np.inf if lead.is_of_all else last + final.solver.restart_excess * abs(last)
-    context = replace(outline.context, sampled_rows=lead.sampled_rows, shares_gradients=True)
+    context = replace(outline.context, sampled_rows=lead.sampled_rows, shares_gradients=lead.has_company)
     solver = build_solver(lead.choice.name, context)
     final = replace(final, solver=solver, resumed=Resumption(lead.solved.solver, limit))
-    return replace(outline, final=final, origin=f"a lead on {lead.sampled_rows} rows")
+    return replace(outline, context=context, final=final, origin=f"a lead on {lead.sampled_rows} rows")

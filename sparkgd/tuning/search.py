@@ -231,7 +231,7 @@ class _GroupSearch:
 
     def model_of_all_rows(self, number: int) -> Model:
         """The model of a map, trained on all rows, from where its lead ended."""
-        fit = self._whole[number]
+        fit = self._whole[number].alone()
         decided = fit.decided()
         if decided is not None:
             known: Model = fit.decided_model_of(decided)
