@@ -168,6 +168,15 @@ def test_scores_are_those_of_each_models_fold(stops, stored, by_probability, wei
         np.testing.assert_allclose(_sorted(found), _sorted(expected), rtol=1e-9)
 
 
+def test_only_rows_that_are_held_out_take_room():
+    block = random_block(LogisticLoss(), ROWS, COLUMNS)
+    models = HeldOutModels(LAYOUT, coefs_of(LAYOUT, 1), np.array([1], dtype=np.int16))
+    sums = HeldOutScoresKernel(models, ROWS, ROWS)(block)
+    held_out = np.count_nonzero(block.fold == 1)
+    assert sums.rows.shape == (3, held_out)
+    assert len(sums.entries.numbers) == held_out < ROWS
+
+
 def _sorted(rows: np.ndarray) -> np.ndarray:
     return rows[np.argsort(rows[:, 0])]
 

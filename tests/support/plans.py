@@ -23,15 +23,17 @@ from sparkgd.training.stage import Solved
 
 
 class CountingRows:
-    """Blocks in this process that remember the descriptions of their rounds."""
+    """Blocks in this process that remember the descriptions of their rounds, and their kernels."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._rows = LocalRows(blocks, depth=2)
         self.descriptions: list[str] = []
+        self.kernels: list[Kernel] = []
 
     def round(self, kernels: Sequence[Kernel], description: str = "") -> list[Sums]:
         """See `Rows`."""
         self.descriptions.append(description)
+        self.kernels.extend(kernels)
         return self._rows.round(kernels, description)
 
 

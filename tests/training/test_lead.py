@@ -15,7 +15,9 @@ from sparkgd.kernels.features import DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import HingeLoss, LogisticLoss, Loss, MultinomialLoss, PoissonLoss, QuantileLoss, SquaredLoss
 from sparkgd.penalties import ElasticNet, Penalty
+from sparkgd.questions.hessian import HessianKernel
 from sparkgd.solvers.base import Ending, Status
+from sparkgd.solvers.newton import Newton
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import lead as leading
 from sparkgd.training.fit import plan_of
@@ -135,6 +137,55 @@ def test_leads_by_newton_are_one_plan_in_which_each_starts_where_the_last_one_en
     first = [leads[number].solved.objectives[0] for number in range(len(several))]
     assert first[0] == first_alone[0]
     assert all(chained < alone for chained, alone in zip(first[1:], first_alone[1:], strict=True))
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.02], ids=["L2", "L1"])
+def test_leads_of_near_penalties_go_on_with_one_hessian(l1):
+    """Each ends as near to its own optimum as one alone, after fewer Hessians; far ones sum their own."""
+    counts = {}
+    for name, ratio in {"near": 0.9, "far": 0.05}.items():
+        rows = CountingRows(Rows(LogisticLoss()).blocks())
+        data = Rows(LogisticLoss()).data(rows=rows)
+        powers = ratio ** np.arange(6)
+        several = [settings(LogisticLoss(), 0.1 * power, l1 * power) for power in powers]
+        leads = leads_of(several, data)
+        counts[name] = sum(isinstance(kernel, HessianKernel) for kernel in rows.kernels)
+        assert len({id(lead.summed_under) for lead in leads.values()}) == (1 if name == "near" else 6)
+        for number, found in enumerate(fits(several, data)):
+            best, end = found.objectives[-1], leads[number].solved.objectives[-1]
+            assert best - 1e-12 <= end <= best + 10 * leading.LEAD_TOL * abs(best)
+    assert counts["near"] <= 4
+    assert counts["far"] >= 6
+
+
+def test_a_lead_far_from_the_hessian_that_it_goes_on_with_sums_its_own():
+    data = Rows(LogisticLoss()).data()
+    leads = leads_of([settings(LogisticLoss(), 0.1 * 0.7**number) for number in range(6)], data)
+    anchors = [float(leads[number].summed_under.smooth_curvature(COLUMNS + 1)[0]) for number in range(6)]
+    np.testing.assert_allclose(anchors, [0.1, 0.1, 0.049, 0.049, 0.02401, 0.02401])
+
+
+def test_what_a_newton_state_is_stiffened_by_is_about_its_active_entries():
+    solver = Newton()
+    start = solver.start(np.zeros(3))
+    change = np.arange(9.0).reshape(3, 3)
+    assert solver.stiffened(start, change) is start
+    known = replace(start, active=np.array([0, 2]), hessian=np.eye(2))
+    np.testing.assert_array_equal(solver.stiffened(known, change).hessian, [[1.0, 2.0], [6.0, 9.0]])
+
+
+def test_who_follows_alone_ends_where_those_in_company_do():
+    rows = Rows(LogisticLoss(), 3 * ROWS, 0.4)
+    lead = leads_of([settings(LogisticLoss())], rows.data())[0]
+    apart = replace(settings(LogisticLoss()), held_out=1, chooses_by_held_out=False)
+    ends, hessians = [], []
+    for has_company in (True, False):
+        counting = CountingRows(rows.blocks())
+        chosen = replace(apart, lead=replace(lead, has_company=has_company))
+        ends += fits([chosen], rows.data(1, counting))
+        hessians.append(sum(isinstance(kernel, HessianKernel) for kernel in counting.kernels))
+    assert ends[0].objective == pytest.approx(ends[1].objective, rel=1e-9)
+    assert hessians[0] < hessians[1], "gradients are cheap in company only"
 
 
 def test_leads_of_other_solvers_are_plans_of_their_own_and_share_rounds(monkeypatch):
