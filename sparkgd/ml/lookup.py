@@ -46,6 +46,9 @@ def find(df: DataFrame, name: str, param: str) -> Found:
     InvalidDataError
         If there is none.
     """
+    field = _exact(df.schema, name)
+    if field is not None:  # the session need not be asked for its rule, which is a call each time
+        return Found(df[quoted(name)], field, name)
     same = _same_name(df)
     field = _field(df.schema, name, same)
     if field is not None:
@@ -74,10 +77,13 @@ def _same_name(df: DataFrame) -> Callable[[str, str], bool]:
     return lambda left, right: left.lower() == right.lower()
 
 
+def _exact(schema: StructType, name: str) -> StructField | None:
+    return next((field for field in schema.fields if field.name == name), None)
+
+
 def _field(schema: StructType, name: str, same: Callable[[str, str], bool]) -> StructField | None:
-    exact = [field for field in schema.fields if field.name == name]
-    alike = [field for field in schema.fields if same(field.name, name)]
-    return next(iter([*exact, *alike]), None)
+    alike = (field for field in schema.fields if same(field.name, name))
+    return _exact(schema, name) or next(alike, None)
 
 
 def _path(schema: DataType, parts: list[str], same: Callable[[str, str], bool]) -> list[StructField]:
