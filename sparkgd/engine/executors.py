@@ -100,8 +100,11 @@ class Kept(ABC):
     refusal: str = ""
 
     @abstractmethod
-    def count(self) -> int:
-        """The partitions, at least 1."""
+    def asked(self, function: Callable[[int], OnPairs], most: int | None) -> tuple[int, list[Pair]]:
+        """How many partitions there are, at least 1, and what a function made for that number makes of the cached ones.
+
+        There are at most ``most``, if that is known.
+        """
 
     @abstractmethod
     def dealt(self, function: OnPairs, count: int) -> Pairs:

@@ -154,12 +154,14 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
     reduce = MomentsWithin(ship_bytes // (slots or 1)) if by_moments else None
     handles = executors.keep(df, _packer(name, packing, reduce))
     try:
-        count, here = handles.count(), executors.share_disks
-        inspector = _inspector(
-            ship_bytes // count, most_bytes // count, SAMPLE_BYTES // count * packing.wants_sample, to_files=here
-        )
+        here, sample_bytes = executors.share_disks, SAMPLE_BYTES * packing.wants_sample
+
+        def inspector(count: int) -> OnPairs:
+            return _inspector(ship_bytes // count, most_bytes // count, sample_bytes // count, to_files=here)
+
         with executors.outlived_by_no_task():
-            found = _without_failures(handles.cached.through(inspector).collect())
+            count, reports = handles.asked(inspector, slots)
+            found = _without_failures(reports)
         if here:
             found = [(index, _read_here(part, ship_bytes // count)) for index, part in found]
         partitions = completed(dict(found), handles, executors.limits)

@@ -137,9 +137,10 @@ class RDDKept(Kept):
     cached: RDDPairs
     source: RDDPairs
 
-    def count(self) -> int:
+    def asked(self, function: Callable[[int], OnPairs], most: int | None) -> tuple[int, list[Pair]]:
         """See `Kept`."""
-        return max(self.rows.getNumPartitions(), 1)
+        count = max(self.rows.getNumPartitions(), 1)
+        return count, self.cached.through(function(count)).collect()
 
     def dealt(self, function: OnPairs, count: int) -> RDDPairs:
         """See `Kept`; Spark keeps what a shuffle has written."""

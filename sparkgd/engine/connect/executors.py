@@ -20,6 +20,7 @@ import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, IntegerType, LongType, StructField, StructType
 
 from sparkgd.engine.executors import Enclosed, Executors, Kept, OnPairs, Packer, Pair, Pairs, Parcel
 from sparkgd.engine.limits import MAX_RESULT, DriverLimits, parse_bytes
@@ -27,8 +28,18 @@ from sparkgd.engine.limits import MAX_RESULT, DriverLimits, parse_bytes
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-PIECE_SCHEMA = "number int, sender bigint, rest int, value binary"
-"""A piece of a pickled value: whose it is, which value of which task, and how many pieces are still to follow."""
+PIECE_SCHEMA = StructType(
+    [
+        StructField("number", IntegerType()),
+        StructField("sender", LongType()),
+        StructField("rest", IntegerType()),
+        StructField("value", BinaryType()),
+    ]
+)
+"""A piece of a pickled value: whose it is, which value of which task, and how many pieces are still to follow.
+
+As text it would be parsed by the server, in a call of its own before every round.
+"""
 
 PIECE_BYTES = 1 << 20
 """Values are sent in pieces of so many bytes: a row must fit in a message."""
@@ -202,9 +213,15 @@ class ViewKept(Kept):
             self.refusal = f"Spark refused to cache them ({error})"
         return FramePairs(self._spark.table(name), _read_pieces)
 
-    def count(self) -> int:
-        """See `Kept`; those that have rows, which a job counts once it has packed them."""
-        return max(int(self._spark.table(self._views[0]).count()), 1)
+    def asked(self, function: Callable[[int], OnPairs], most: int | None) -> tuple[int, list[Pair]]:
+        """See `Kept`; those that have rows, of which there nearly always are as many as there may be at most.
+
+        Where it turns out that there are fewer, they are asked once more. To count them first would take a job.
+        """
+        supposed = most or max(int(self._spark.table(self._views[0]).count()), 1)
+        found = self.cached.through(function(supposed)).collect()
+        count = max(len(found), 1)
+        return count, found if count == supposed else self.cached.through(function(count)).collect()
 
     def dealt(self, function: OnPairs, count: int) -> FramePairs:
         """See `Kept`: ranges of one number each."""
@@ -235,8 +252,7 @@ class ViewKept(Kept):
     def _drop(self, name: str) -> None:
         self._views.remove(name)
         with contextlib.suppress(Exception):  # the session may have ended, and its views with it
-            self._spark.catalog.uncacheTable(name)
-            self._spark.catalog.dropTempView(name)
+            self._spark.catalog.dropTempView(name)  # which uncaches it
 
 
 def _in_order(pieces: DataFrame) -> DataFrame:
