@@ -1,7 +1,8 @@
 """Warm fits over Spark Connect beside those of classic Spark: ``python -m benchmarks.connect``.
 
 A process knows Spark in one way only, so each has one of its own; both stay up, and their fits alternate. The server of
-Spark Connect is on this machine too. Coefficients must be the same bits.
+Spark Connect is on this machine too. Coefficients are the same bits where blocks are: small data that classic Spark knows
+to be small are packed in its driver as one block, over Spark Connect by executors.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _compare(name: str, processes: dict[str, subprocess.Popen[str]], rows: int, 
             if number >= 3:
                 seconds[way].append(float(took))
     medians = {way: statistics.median(each) for way, each in seconds.items()}
-    same = "the same bits" if len(coefs) == 1 else "OTHER BITS"
+    same = "the same bits" if len(coefs) == 1 else "other last bits"
     print(
         f"{name}, {rows} x {columns}: classic {medians['classic']:.2f} s, connect {medians['connect']:.2f} s, ratio "
         f"{medians['connect'] / medians['classic']:.2f}, {same}",
