@@ -1,8 +1,8 @@
 """Warm fits over Spark Connect beside those of classic Spark: ``python -m benchmarks.connect``.
 
 A process knows Spark in one way only, so each has one of its own; both stay up, and their fits alternate. The server of
-Spark Connect is on this machine too. Coefficients are the same bits where blocks are: small data that classic Spark knows
-to be small are packed in its driver as one block, over Spark Connect by executors.
+Spark Connect is on this machine too. Where blocks are the same, so are the bits of coefficients; what classic Spark
+knows to be small is packed in its driver as one block, and over Spark Connect by executors.
 """
 
 from __future__ import annotations
