@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import BooleanType, DataType, NumericType, StructField, StructType
@@ -46,9 +47,6 @@ def find(df: DataFrame, name: str, param: str) -> Found:
     InvalidDataError
         If there is none.
     """
-    field = _exact(df.schema, name)
-    if field is not None:  # the session need not be asked for its rule, which is a call each time
-        return Found(df[quoted(name)], field, name)
     same = _same_name(df)
     field = _field(df.schema, name, same)
     if field is not None:
@@ -71,19 +69,19 @@ def quoted(name: str) -> str:
 
 
 def _same_name(df: DataFrame) -> Callable[[str, str], bool]:
-    """Spark's rule, of the session, when two names are the same."""
-    if df.sparkSession.conf.get("spark.sql.caseSensitive") == "true":
-        return lambda left, right: left == right
-    return lambda left, right: left.lower() == right.lower()
+    """Spark's rule when two names are the same; the session is called for it only where names differ in case alone."""
 
+    @cache
+    def is_case_sensitive() -> bool:
+        return bool(df.sparkSession.conf.get("spark.sql.caseSensitive") == "true")
 
-def _exact(schema: StructType, name: str) -> StructField | None:
-    return next((field for field in schema.fields if field.name == name), None)
+    return lambda left, right: left == right or (left.lower() == right.lower() and not is_case_sensitive())
 
 
 def _field(schema: StructType, name: str, same: Callable[[str, str], bool]) -> StructField | None:
-    alike = (field for field in schema.fields if same(field.name, name))
-    return _exact(schema, name) or next(alike, None)
+    exact = [field for field in schema.fields if field.name == name]
+    alike = [field for field in schema.fields if same(field.name, name)]
+    return next(iter([*exact, *alike]), None)
 
 
 def _path(schema: DataType, parts: list[str], same: Callable[[str, str], bool]) -> list[StructField]:

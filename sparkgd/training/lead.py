@@ -193,11 +193,11 @@ def _measures(factor: Array, penalty: Penalty) -> Array:
 
 def _going_on(outline: Outline, before: Lead) -> Outline:
     """The lead with all that the one before it has learned of the curvature; by what the penalties differ is known."""
-    problem, state, size = outline.final.problem, before.solved.solver, outline.final.problem.layout.size
+    problem, size = outline.final.problem, before.layout.size
     more = problem.penalty_on_coef.smooth_curvature(size) - before.penalty.smooth_curvature(size)
     curvature = problem.coordinates.pull(problem.coordinates.pull(np.diag(more)).T)
-    stiffened = outline.final.solver.stiffened(state, curvature)
-    return following(outline, replace(before, solved=replace(before.solved, solver=stiffened)))
+    state = outline.final.solver.stiffened(before.solved.solver, curvature)
+    return following(outline, replace(before, solved=replace(before.solved, solver=state)))
 
 
 def following(outline: Outline, lead: Lead) -> Outline:
