@@ -23,6 +23,7 @@ __all__ = [
     "ModelFormatError",
     "NoTrainingRowsError",
     "SparkGDError",
+    "WorkerPythonError",
 ]
 
 
@@ -72,6 +73,10 @@ class NoTrainingRowsError(SparkGDError, RuntimeError):
 
 class KernelError(SparkGDError, RuntimeError):
     """What a round makes of the rows failed, such as a user's own loss."""
+
+
+class WorkerPythonError(SparkGDError, RuntimeError):
+    """The Python that Spark starts on executors lacks a package, is of another version, or is not there."""
 
 
 class DiskFullError(SparkGDError, OSError):

@@ -44,6 +44,7 @@ from sparkgd.engine.handles import read_handles
 from sparkgd.engine.interface import executors_of
 from sparkgd.engine.kept_back import completed, without_details
 from sparkgd.engine.packed import CHANGED, Packed, PackedPartition
+from sparkgd.engine.worker_python import worker_python_explained
 from sparkgd.exceptions import DiskFullError, InvalidDataError
 from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.block import Block
@@ -144,6 +145,8 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
     Raises
     ------
     DiskFullError
+    WorkerPythonError
+        If the executors' Python cannot run tasks.
     """
     executors = executors_of(df.sparkSession)
     slots = executors.slots
@@ -159,7 +162,7 @@ def ingest(df: DataFrame, packing: Packing, ship_bytes: int, most_bytes: int = 1
         def inspector(count: int) -> OnPairs:
             return _inspector(ship_bytes // count, most_bytes // count, sample_bytes // count, to_files=here)
 
-        with executors.outlived_by_no_task():
+        with worker_python_explained(), executors.outlived_by_no_task():
             count, reports = handles.asked(inspector, slots)
             found = _without_failures(reports)
         if here:

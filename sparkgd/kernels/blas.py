@@ -8,8 +8,6 @@ from functools import cache
 from threading import Lock, local
 from typing import Any
 
-import threadpoolctl
-
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -82,6 +80,8 @@ _LIMITER = _Limiter()
 @cache
 def _libraries() -> list[Any]:
     """Handles of the BLAS libraries of this process; finding them takes some milliseconds."""
+    import threadpoolctl  # executors have one thread in any case, and need not have this package
+
     found: list[Any] = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
     return found
 
