@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,3 +129,21 @@ def check(case: Rows, model: Any) -> None:
 def test_rows_are_refused_clearly_or_make_a_model_that_is_no_worse_than_none(spark, case):
     with only_clear_errors():
         check(case, fitted(spark, case))
+
+
+def learned(spark: SparkSession, case: Rows) -> Any:
+    """The model of two batches, which may be of other rows, columns and labels each."""
+    estimator = case.kind(**case.params)
+    first, second = (
+        frame_of(spark, replace(case, sql=sql_of(list(part)), values=part)) for part in (case.values[::2], case.values)
+    )
+    return estimator.partialFit(second, estimator.partialFit(first))
+
+
+@inputs(150)
+@given(case=rows())
+def test_batches_are_refused_clearly_or_make_a_finite_model_with_a_finite_memory(spark, case):
+    with only_clear_errors():
+        model = learned(spark, case)
+        assert_finite(model)
+        assert np.isfinite(model.priorPrecision).all()
