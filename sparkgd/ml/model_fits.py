@@ -23,7 +23,7 @@ from sparkgd.training.auto import NEWTON_SIZE
 from sparkgd.training.constant_label import DecidedModel, decided_model
 from sparkgd.training.fit import Fitted
 from sparkgd.training.history import Keeper, Outcome
-from sparkgd.training.lead import Lead, lead_plans
+from sparkgd.training.lead import Lead, lead_plans, refined_plan
 from sparkgd.training.loop import Callback, Record, findings, train
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
@@ -164,6 +164,17 @@ class Training:
             if not isinstance(leads, SparkGDError):
                 found |= {numbers[position]: lead for position, lead in leads.items()}
         return found
+
+    def refined(self, fits: Mapping[int, ModelFit[Any]]) -> dict[int, ModelFit[Any]]:
+        """The fits with leads of all rows, for several to follow each."""
+        numbers = [n for n, fit in fits.items() if fit.settings.lead is not None and not fit.settings.lead.is_of_all]
+        if not numbers:
+            return dict(fits)
+        data = fits[numbers[0]].data.rows
+        plans = [refined_plan(fits[number].settings, data) for number in numbers]
+        found = findings(data.rows, plans, self._callbacks(fits, numbers), self._began, self._keeper)
+        leads = {n: lead for n, lead in zip(numbers, found, strict=True) if not isinstance(lead, SparkGDError)}
+        return dict(fits) | following({number: fits[number] for number in leads}, leads)
 
     def outcomes(
         self, fits: Mapping[int, ModelFit[Any]], plans: Mapping[int, Plan[Any]]

@@ -32,6 +32,7 @@ from sparkgd.training.scaling import Scaled, constant_columns
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.solving import Resumption
 from sparkgd.training.stage import Solved
+from sparkgd.training.stopping import Stopping
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -174,6 +175,27 @@ def _lead(settings: FitSettings, data: TrainingSet, last: dict[tuple[Loss, CoefL
         is_of_all=is_of_all,
     )
     return last[kind]
+
+
+def refined_plan(settings: FitSettings, data: TrainingSet) -> Plan[Lead]:
+    """The plan that trains the lead of these settings, one of a sample, on all rows: for several to follow it.
+
+    Run side by side with others it costs a few rounds, which each of those who follow spares.
+    """
+    stopping = settings.stopping
+    return Plan(lambda: _refined(settings, data), settings.name, stopping.max_iterations, settings.max_seconds)
+
+
+def _refined(settings: FitSettings, data: TrainingSet) -> Stages[Lead]:
+    """The lead over all rows; as it was where it diverges there."""
+    lead = settings.lead
+    assert lead is not None, "there is nothing to refine"
+    outline = following((yield from outlined(settings, data)), lead)
+    stopping = Stopping(settings.stopping.max_iterations, LEAD_TOL)
+    solved: Solved = yield replace(outline.final, name="lead", is_final=False, stopping=stopping)
+    if solved.status is Status.DIVERGED or not solved.objectives:
+        return lead
+    return replace(lead, solved=solved, sampled_rows=data.count, is_of_all=True)
 
 
 def _are_near(problem: Problem, lead: Lead) -> bool:

@@ -22,7 +22,7 @@ from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import lead as leading
 from sparkgd.training.fit import plan_of
 from sparkgd.training.history import Outcome
-from sparkgd.training.lead import Lead, lead_plans
+from sparkgd.training.lead import Lead, lead_plans, refined_plan
 from sparkgd.training.loop import findings, succeeded, train
 from sparkgd.training.outline import Outline, TrainingSet
 from sparkgd.training.settings import FitSettings
@@ -285,6 +285,36 @@ def test_a_lead_suits_models_of_its_own_layout():
     assert lead.space_for(CoefLayout(COLUMNS, 1), Rows(LogisticLoss()).data(held_out=1).statistics) is not None
     assert lead.space_for(CoefLayout(COLUMNS, 3), data.statistics) is None
     assert lead.space_for(CoefLayout(COLUMNS, 1, fit_intercept=False), data.statistics) is None
+
+
+@pytest.mark.parametrize("solver", ["newton", "l-bfgs"])
+def test_leads_of_a_sample_are_trained_on_all_rows_side_by_side(solver, monkeypatch):
+    if solver == "l-bfgs":
+        monkeypatch.setattr("sparkgd.training.auto.NEWTON_SIZE", 1)
+    rows = Rows(LogisticLoss(), 3 * ROWS, 0.4)
+    counting = CountingRows(rows.blocks())
+    several = [settings(LogisticLoss(), strength) for strength in STRENGTHS]
+    leads = leads_of(several, rows.data())
+    data = rows.data(rows=counting)
+    led = [replace(each, lead=leads[number]) for number, each in enumerate(several)]
+    refined = findings(counting, [refined_plan(each, data) for each in led])
+    assert "(and 2 more models)" in counting.descriptions[0]
+    for number, alone in enumerate(fits(several, data)):
+        lead = refined[number]
+        assert lead.is_of_all
+        assert lead.sampled_rows == 3 * ROWS
+        best, end = alone.objectives[-1], lead.solved.objectives[-1]
+        assert best - 1e-12 <= end <= best + leading.LEAD_TOL * abs(best)
+        coefs = [each.solved.coef - alone.coef for each in (lead, leads[number])]
+        assert np.linalg.norm(coefs[0]) < 0.2 * np.linalg.norm(coefs[1])
+
+
+def test_a_lead_that_diverges_on_all_rows_stays_that_of_a_sample(monkeypatch):
+    rows = Rows(LogisticLoss(), 3 * ROWS, 0.4)
+    lead = leads_of([settings(LogisticLoss())], rows.data())[0]
+    monkeypatch.setattr("sparkgd.training.solving._runs_away", lambda objectives: True)
+    data = rows.data()
+    assert findings(data.rows, [refined_plan(settings(LogisticLoss(), lead=lead), data)]) == [lead]
 
 
 @pytest.mark.parametrize("columns", [COLUMNS, 40], ids=["newton", "l-bfgs"])
