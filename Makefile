@@ -64,7 +64,8 @@ test-fast: $(VENV)/.installed
 	$(RUN) python -m pytest -m "not cluster and not slow and (smoke or not spark)"
 
 test-lowest: $(LOWEST)/.installed
-	scripts/in_venv.sh $(LOWEST) python -m pytest
+	scripts/in_venv.sh $(LOWEST) python -m pytest --ignore=tests/hadoop
+	scripts/in_venv.sh $(LOWEST) python -m pytest tests/connect
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 WAYS = ("classic", "connect")
+WARM_UP = 10
+"""Fits that are not timed: workers start, and the server's JVM compiles what plans queries, which takes dozens."""
+
 CASES = {"rounds over executors": (300_000, 50), "rounds in the driver": (20_000, 20)}
 
 
 def main() -> None:
     """Run the cases and print the ratios; or be one of the processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7, help="timed fits of each way")
+    parser.add_argument("--repeats", type=int, default=15, help="timed fits of each way")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
@@ -57,13 +60,13 @@ def _started(way: str) -> subprocess.Popen[str]:
 def _compare(name: str, processes: dict[str, subprocess.Popen[str]], rows: int, columns: int, repeats: int) -> None:
     seconds: dict[str, list[float]] = {way: [] for way in processes}
     coefs: set[str] = set()
-    for number in range(repeats + 3):  # the first fits start workers and compile
+    for number in range(WARM_UP + repeats):
         for way, process in processes.items():
             assert process.stdin is not None and process.stdout is not None
             print(rows, columns, file=process.stdin, flush=True)
             took, coef = process.stdout.readline().split()
             coefs.add(coef)
-            if number >= 3:
+            if number >= WARM_UP:
                 seconds[way].append(float(took))
     medians = {way: statistics.median(each) for way, each in seconds.items()}
     same = "the same bits" if len(coefs) == 1 else "other last bits"
@@ -92,13 +95,10 @@ def _answer(way: str) -> None:
 
 
 def _session(way: str) -> Any:
-    if way == "classic":
-        from benchmarks.session import local_session
+    """Settings are the same, so that what differs is the way."""
+    from benchmarks.session import local_remote_session, local_session
 
-        return local_session("local[2]")
-    from pyspark.sql import SparkSession
-
-    return SparkSession.builder.remote("local[2]").getOrCreate()
+    return local_session("local[2]") if way == "classic" else local_remote_session("local[2]")
 
 
 def _frame(spark: Any, rows: int, columns: int) -> Any:

@@ -41,6 +41,7 @@ def test_a_fit_asks_for_no_setting_and_has_no_text_parsed(df, calls):
     with pytest.warns(match="did not converge"):
         estimator.fit(df)
     assert set(calls) <= {"schema"}, calls
+    assert calls["schema"] <= 2, "of the rows, and of what was made of them"
 
 
 @pytest.mark.parametrize(("partitions", "most", "expected"), [(2, 2, [2]), (1, 2, [2, 1]), (3, None, [3])])

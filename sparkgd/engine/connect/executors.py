@@ -13,8 +13,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
@@ -46,6 +46,9 @@ PIECE_BYTES = 1 << 20
 
 ARROW_SCHEMA = pa.schema([("number", pa.int32()), ("sender", pa.int64()), ("rest", pa.int32()), ("value", pa.binary())])
 
+SUPPOSED_SLOTS = 8
+"""Where executors may still come."""
+
 SENDERS = 32
 """Bits for the values of a task; those above number the tasks."""
 
@@ -58,25 +61,27 @@ class Application:
     ----------
     slots : int or None
     limits : DriverLimits
+    tasks : DataFrame
+        So many tasks that every executor takes some; the server has analysed it.
     """
 
     slots: int | None
     limits: DriverLimits
+    tasks: DataFrame
 
     @classmethod
+    @lru_cache(maxsize=4)  # sessions of a process; most have one
     def of(cls, spark: Any) -> Application:
         """That of a session."""
         conf = spark.conf
         limits = [parse_bytes(conf.get(name, "1g")) for name in (MAX_RESULT, "spark.driver.memory")]
-        if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-            return cls(None, DriverLimits(*limits))
-        # Spark makes as many partitions of a range as tasks can run at once.
-        numbers = spark.range(1 << 20).select(F.spark_partition_id().alias("number"))
-        return cls(int(numbers.agg(F.max("number")).first()[0]) + 1, DriverLimits(*limits))
-
-
-_applications: WeakKeyDictionary[Any, Application] = WeakKeyDictionary()
-"""By session."""
+        slots = None
+        if conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+            # Spark makes as many partitions of a range as tasks can run at once.
+            numbers = spark.range(1 << 20).select(F.spark_partition_id().alias("number"))
+            slots = int(numbers.agg(F.max("number")).first()[0]) + 1
+        count = 2 * (slots or SUPPOSED_SLOTS)
+        return cls(slots, DriverLimits(*limits), spark.range(0, count, 1, count))
 
 
 class ConnectExecutors(Executors):
@@ -97,9 +102,7 @@ class ConnectExecutors(Executors):
         return self._known().limits
 
     def _known(self) -> Application:
-        if self._spark not in _applications:
-            _applications[self._spark] = Application.of(self._spark)
-        return _applications[self._spark]
+        return Application.of(self._spark)
 
     @property
     def share_disks(self) -> bool:
@@ -118,13 +121,12 @@ class ConnectExecutors(Executors):
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """See `Executors`."""
-        tasks = 2 * (self.slots or 8)
 
         def call(pairs: Iterable[Pair]) -> Iterator[Pair]:
             function()
             return iter(())
 
-        FramePairs(self._spark.range(0, tasks, 1, tasks), _nothing, (call,)).collect()
+        FramePairs(self._known().tasks, _nothing, (call,)).collect()
 
     @contextmanager
     def described(self, description: str) -> Iterator[None]:
