@@ -99,6 +99,7 @@ def names_in(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", [m for m in MODULES if m.parts[:2] != CLASSIC and m != SCORING], ids=str)
 def test_only_the_classic_engine_and_scoring_know_of_rdds_contexts_and_the_jvm(path):
     assert not {name for name in names_in(path) if HANDLES.fullmatch(name)}
+    assert not any(name.split(".")[0] == "py4j" for name in imports(path)), "a client of Spark Connect has none"
 
 
 @pytest.mark.parametrize("path", [m for m in MODULES if package_of(m) != "engine" and m != SCORING], ids=str)

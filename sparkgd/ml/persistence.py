@@ -10,7 +10,6 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import Row, SparkSession
@@ -93,10 +92,11 @@ def understood(path: str) -> Iterator[None]:
         yield
     except SparkGDError:
         raise
-    except (*UNINTELLIGIBLE, AssertionError, Py4JJavaError) as error:
-        if isinstance(error, PySparkException):
+    except Exception as error:
+        thrown = getattr(error, "java_exception", None)  # of py4j's error, which not every client has
+        if isinstance(error, PySparkException) or not (thrown or isinstance(error, (*UNINTELLIGIBLE, AssertionError))):
             raise
-        reason = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else repr(error)
+        reason = repr(error) if thrown is None else thrown.getMessage()
         raise ModelFormatError(f"{path} is damaged, or nothing that sparkgd has saved: {reason}") from error
 
 
