@@ -46,10 +46,10 @@ demo-yarn: $(VENV)/.installed zip
 		2> demo-output/yarn/cluster.log || { cat demo-output/yarn/cluster.log >&2; exit 1; }
 
 # Those of tests/hadoop take minutes and fetch some 70 MB: they are run by their own command. Those of tests/connect need
-# a process that has known no classic Spark.
-test: $(VENV)/.installed
+# a process that has known no classic Spark, and best one that has none of it.
+test: $(VENV)/.installed $(CLIENT)/.installed
 	$(RUN) python -m pytest --ignore=tests/hadoop
-	$(RUN) python -m pytest tests/connect
+	$(MAKE) test-connect
 
 # The client has pyspark-client alone, the server the whole of pyspark.
 test-connect: $(VENV)/.installed $(CLIENT)/.installed

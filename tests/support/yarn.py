@@ -18,7 +18,11 @@ SECONDS = 400
 
 
 def submit(
-    hadoop: HadoopCluster, *arguments: object, cwd: Path, variables: dict[str, str] | None = None
+    hadoop: HadoopCluster,
+    *arguments: object,
+    cwd: Path,
+    variables: dict[str, str] | None = None,
+    seconds: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Run spark-submit on the cluster; nothing but what is submitted leads to this checkout.
 
@@ -29,7 +33,7 @@ def submit(
     environment = {**os.environ, **worker_environment(), **hadoop.environment()}
     for name in ("SPARK_HOME", "PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         environment.pop(name, None)
-    return subprocess.run(command, cwd=cwd, env=environment | python, capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(command, cwd=cwd, env=environment | python, capture_output=True, text=True, timeout=seconds)
 
 
 def told(run: subprocess.CompletedProcess[str]) -> str:
