@@ -81,6 +81,8 @@ def solve_positive(matrix: Array, vector: Array) -> Array:
 
     A system that is not finite has no solution: nan.
     """
+    if not len(vector):
+        return vector  # LAPACK need not know what to do with nothing
     if not (np.isfinite(matrix).all() and np.isfinite(vector).all()):
         return np.full_like(vector, np.nan)
     scale = float(np.max(np.diag(matrix), initial=0.0)) or 1.0

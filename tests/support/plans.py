@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sparkgd.data.statistics import merge, statistics_of
 from sparkgd.engine.packed import numbered
 from sparkgd.kernels import Block, Kernel, Sums
+from sparkgd.kernels.blas import one_thread
 from sparkgd.kernels.local_rows import LocalRows, Rows
 from sparkgd.reductions.sample import RowSample, sample_of
 from sparkgd.solvers.base import State
@@ -37,6 +38,7 @@ class CountingRows:
         return self._rows.round(kernels, description)
 
 
+@one_thread()  # as ingest computes them
 def training_set(
     blocks: Sequence[Block], held_out: int = -1, sample: RowSample | None = None, rows: Rows | None = None
 ) -> TrainingSet:
@@ -47,6 +49,7 @@ def training_set(
     return TrainingSet(LocalRows(list(blocks), depth=2) if rows is None else rows, count, statistics, sample)
 
 
+@one_thread()
 def sample_from(blocks: Sequence[Block], share: float) -> RowSample:
     """A sample of about that share of the rows, as ingest draws it."""
     samples = [sample_of(block, share) for block in blocks]
@@ -77,6 +80,7 @@ class Prepared:
     names: tuple[str, ...]
 
 
+@one_thread()  # as the loop has
 def prepared(settings: FitSettings, data: TrainingSet) -> Prepared:
     """Run the stages that prepare the one over all rows."""
     plan, rounds = plan_of(settings, data), 0
