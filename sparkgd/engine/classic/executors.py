@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyspark import StorageLevel
@@ -52,8 +53,7 @@ class ClassicExecutors(Executors):
     def limits(self) -> DriverLimits:
         """See `Executors`."""
         # getConf() would copy the whole configuration, key by key, which takes longer than to ask for one.
-        heap = self._context._jvm.java.lang.Runtime.getRuntime().maxMemory()  # type: ignore[union-attr]
-        return DriverLimits(parse_bytes(self._context._conf.get(MAX_RESULT, "1g")), int(heap))
+        return DriverLimits(parse_bytes(self._context._conf.get(MAX_RESULT, "1g")), _heap_of(self._context))
 
     @property
     def share_disks(self) -> bool:
@@ -98,6 +98,17 @@ class ClassicExecutors(Executors):
             yield broadcast
         finally:
             broadcast.destroy()
+
+
+_heaps: WeakKeyDictionary[SparkContext, int] = WeakKeyDictionary()
+"""By application; the way to the JVM's runtime takes milliseconds."""
+
+
+def _heap_of(context: SparkContext) -> int:
+    """Bytes that the driver's JVM may take."""
+    if context not in _heaps:
+        _heaps[context] = int(context._jvm.java.lang.Runtime.getRuntime().maxMemory())  # type: ignore[union-attr]
+    return _heaps[context]
 
 
 class RDDPairs(Pairs):

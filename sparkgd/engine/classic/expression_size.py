@@ -45,7 +45,7 @@ class ExpressionSize:
 
     def add(self, expression: Any, longer: int = 1) -> None:
         """Add one; what it copies becomes as many times longer."""
-        kind = expression.getClass().getSimpleName()
+        kind = expression.nodeName()
         if self._is_fixed(expression.dataType()):
             self.made += NUMBER_BYTES
         elif _is_part(expression):
@@ -84,7 +84,7 @@ class ExpressionSize:
     def _add_insert(self, insert: Any, longer: int) -> None:
         """Arrays are filled up to the place, which must be a constant."""
         source, place, item = _children(insert)
-        if place.getClass().getSimpleName() == "Literal" and place.value() is not None:
+        if place.nodeName() == "Literal" and place.value() is not None:
             self.made += NUMBER_BYTES * abs(int(place.value()))
             self._add_all((source, item), longer)
         else:
@@ -97,9 +97,9 @@ class ExpressionSize:
 
 def _is_part(expression: Any) -> bool:
     """Whether an expression is a column, or a field of one."""
-    while expression.getClass().getSimpleName() in PATHS:
+    while expression.nodeName() in PATHS:
         expression = expression.child()
-    return bool(expression.getClass().getSimpleName() == "AttributeReference")
+    return bool(expression.nodeName() == "AttributeReference")
 
 
 def _children(expression: Any) -> Iterator[Any]:

@@ -55,7 +55,7 @@ def _nodes(plan: Any) -> Iterator[Any]:
 
 def _most(node: Any, jvm: Any) -> Most:
     """What an operator returns."""
-    kind = node.getClass().getSimpleName()
+    kind = node.nodeName()
     if _is_cached(node):
         rows = _rows(node)  # compressed, they may take less than their numbers
         return Most(rows, max(rows * int(node.output().size()) * NUMBER_BYTES, int(node.stats().sizeInBytes())))
@@ -85,7 +85,7 @@ def _projected(project: Any, given: Most, jvm: Any) -> Most:
 
 def _is_cached(node: Any) -> bool:
     """Whether an operator is a table whose rows are in the cache already."""
-    is_table = node.getClass().getSimpleName() == "InMemoryRelation"
+    is_table = node.nodeName() == "InMemoryRelation"
     return is_table and bool(node.cacheBuilder().isCachedColumnBuffersLoaded())
 
 
