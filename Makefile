@@ -50,6 +50,7 @@ demo-yarn: $(VENV)/.installed zip
 test: $(VENV)/.installed $(CLIENT)/.installed
 	$(RUN) python -m pytest --ignore=tests/hadoop
 	$(MAKE) test-connect
+	@echo "Not run: the tests on HDFS and YARN, which are those of make test-hadoop"
 
 # The client has pyspark-client alone, the server the whole of pyspark.
 test-connect: $(VENV)/.installed $(CLIENT)/.installed

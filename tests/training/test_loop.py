@@ -260,6 +260,7 @@ def test_a_start_of_the_wrong_shape_is_refused():
 
 def test_a_system_that_is_not_finite_has_no_solution():
     assert np.isnan(solve_positive(np.full((2, 2), np.nan), np.ones(2))).all()
+    assert solve_positive(np.zeros((0, 0)), np.zeros(0)).shape == (0,)
     singular = np.array([[1.0, 1.0], [1.0, 1.0]])
     solution = solve_positive(singular, np.array([2.0, 2.0]))
     np.testing.assert_allclose(singular @ solution, [2.0, 2.0], rtol=1e-6)
