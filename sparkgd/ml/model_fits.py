@@ -156,25 +156,25 @@ class Training:
     def leads(self, fits: Mapping[int, ModelFit[Any]]) -> dict[int, Lead]:
         """Leads of the fits of all rows, by number; strong penalties come first, since they leave few weights."""
         numbers = sorted(fits, key=lambda number: -fits[number].strength())
-        data = fits[numbers[0]].data.rows
-        plans = lead_plans([fits[number].settings for number in numbers], data)
-        callbacks = self._callbacks(fits, [numbers[first] for first in plans])
-        found: dict[int, Lead] = {}
-        for leads in findings(data.rows, list(plans.values()), callbacks, self._began, self._keeper):
-            if not isinstance(leads, SparkGDError):
-                found |= {numbers[position]: lead for position, lead in leads.items()}
-        return found
+        plans = lead_plans([fits[number].settings for number in numbers], fits[numbers[0]].data.rows)
+        found = self._found(fits, {numbers[first]: plan for first, plan in plans.items()})
+        return {numbers[position]: lead for leads in found.values() for position, lead in leads.items()}
 
     def refined(self, fits: Mapping[int, ModelFit[Any]]) -> dict[int, ModelFit[Any]]:
         """The fits with leads of all rows, for several to follow each."""
         numbers = [n for n, fit in fits.items() if fit.settings.lead is not None and not fit.settings.lead.is_of_all]
-        if not numbers:
-            return dict(fits)
-        data = fits[numbers[0]].data.rows
-        plans = [refined_plan(fits[number].settings, data) for number in numbers]
-        found = findings(data.rows, plans, self._callbacks(fits, numbers), self._began, self._keeper)
-        leads = {n: lead for n, lead in zip(numbers, found, strict=True) if not isinstance(lead, SparkGDError)}
+        plans = {number: refined_plan(fits[number].settings, fits[number].data.rows) for number in numbers}
+        leads = self._found(fits, plans)
         return dict(fits) | following({number: fits[number] for number in leads}, leads)
+
+    def _found(self, fits: Mapping[int, ModelFit[Any]], plans: Mapping[int, Plan[FoundT]]) -> dict[int, FoundT]:
+        """What plans about some of the fits find out, by number; nothing of those that are refused."""
+        found: dict[int, FoundT] = {}
+        for wave in _waves({number: fits[number] for number in plans}):
+            data, callbacks = fits[wave[0]].data.rows, self._callbacks(fits, wave)
+            each = findings(data.rows, [plans[number] for number in wave], callbacks, self._began, self._keeper)
+            found |= {n: one for n, one in zip(wave, each, strict=True) if not isinstance(one, SparkGDError)}
+        return found
 
     def outcomes(
         self, fits: Mapping[int, ModelFit[Any]], plans: Mapping[int, Plan[Any]]

@@ -17,6 +17,7 @@ from pyspark.ml.feature import PCA, StandardScaler, VectorAssembler
 from pyspark.sql import functions as F
 
 from sparkgd.classification import LogisticRegression
+from sparkgd.ml import model_fits
 from sparkgd.regression import LinearRegression
 from sparkgd.tuning import CrossValidator, TrainValidationSplit, validators
 from tests.support.leftovers import nothing_left
@@ -64,6 +65,25 @@ def test_an_unknown_evaluator_scores_rows_with_the_same_result(spark, rows, toge
     assert (len(together), len(scored)) == (2, 4)
     np.testing.assert_allclose(found.avgMetrics, known.avgMetrics, rtol=1e-12)
     np.testing.assert_array_equal(found.bestModel.coefficients, known.bestModel.coefficients)
+
+
+def test_leads_of_a_large_grid_are_trained_in_waves_too(rows, monkeypatch):
+    monkeypatch.setattr("sparkgd.training.auto.NEWTON_SIZE", 1)  # leads by l-bfgs are trained side by side
+    estimator, genuine = LogisticRegression(), model_fits.findings
+    maps = grid_of(estimator, regParam=[0.01, 0.1, 1.0])
+    together: list[int] = []
+
+    def counting(data, plans, *options):
+        together.append(len(plans))
+        return genuine(data, plans, *options)
+
+    monkeypatch.setattr(model_fits, "findings", counting)
+    expected = cross_validator(estimator, maps, log_loss()).fit(rows)
+    assert together == [3]
+    monkeypatch.setattr(model_fits, "WAVE_NUMBERS", 1)
+    found = cross_validator(estimator, maps, log_loss()).fit(rows)
+    assert together == [3, 1, 1, 1]
+    np.testing.assert_allclose(found.avgMetrics, expected.avgMetrics, rtol=1e-6)
 
 
 def test_an_estimator_of_others_is_trained_as_pyspark_does(spark, rows, together):
