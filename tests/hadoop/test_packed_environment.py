@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +15,7 @@ from pyspark.sql import SparkSession
 
 from scripts.hadoop.cluster import HadoopCluster
 from sparkgd.classification import LogisticRegression, LogisticRegressionModel
-from tests.support.environment import ROOT
+from tests.support.environment import ROOT, new_environment
 from tests.support.yarn import COLUMNS, submit, told
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -42,13 +41,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     versions.write_text("".join(f"{name}=={metadata.version(name)}\n" for name in SAME))
-    python = home / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    command = [python, "-m", "pip", "install", "--quiet", "-c", versions, copy, "venv-pack"]
-    install = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if install.returncode:
-        lines = [line for line in install.stderr.splitlines() if "ERROR" in line] or install.stderr.splitlines()
-        pytest.skip(f"no environment to pack, pip fails: {lines[0] if lines else install.returncode}")
+    python = new_environment(home, "-c", versions, copy, "venv-pack")
     archive = root / "environment.tar.gz"
     command = [python.with_name("venv-pack"), "--quiet", "-p", home, "-o", archive, "--compress-level", 1]
     subprocess.run([str(part) for part in command], check=True)

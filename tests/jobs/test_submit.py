@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.environment import ROOT, worker_environment
+from tests.support.environment import ROOT, new_environment, worker_environment
 
 SECONDS = 600
 """Limit of one run, generous for a busy machine."""
@@ -110,14 +110,7 @@ def needed_by_executors() -> list[str]:
 @pytest.fixture(scope="module")
 def executors_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That of an environment with what the README names, and nothing else."""
-    home = tmp_path_factory.mktemp("executors") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    command = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *needed_by_executors()]
-    install = subprocess.run(command, capture_output=True, text=True)
-    if install.returncode:
-        lines = [line for line in install.stderr.splitlines() if "ERROR" in line] or install.stderr.splitlines()
-        pytest.skip(f"no environment for executors, pip fails: {lines[0] if lines else install.returncode}")
-    return home / "bin" / "python"
+    return new_environment(tmp_path_factory.mktemp("executors") / "venv", *needed_by_executors())
 
 
 @pytest.mark.cluster
