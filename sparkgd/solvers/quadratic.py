@@ -10,7 +10,7 @@ from sparkgd.solvers.base import Array
 
 MAX_SWEEPS = 200
 ACCURACY = 1e-12
-"""Sweeps end when one lowers the model by less than this share of what all have lowered it by."""
+"""Sweeps end when one lowers the model by less than this share of what all have lowered it by, or promises no more."""
 
 STIFFNESS = 1e-12
 """Added to the diagonal on a face, as a share of its largest entry: along columns that stand in for each other, where
@@ -23,23 +23,32 @@ FACE_STEPS: Array = np.array([1.0, 0.5, 0.25, 0.0])
 def model_step(penalty: Penalty, point: Array, gradient: Array, hessian: Array) -> Array:
     """``argmin_d  gradient . d + d^T hessian d / 2 + r(point + d)``, r the rough part of a piecewise penalty.
 
-    Cyclic coordinate descent finds the face of the solution (which weights sit at a kink or a wall); after each sweep
-    the model is minimised on the face by a linear system, so that few sweeps suffice.
+    On the face of the current point, which says what weights sit at a kink or a wall, the model is minimised by a
+    linear system. Where a weight then has reason to leave the face, cyclic coordinate descent finds the next one: few
+    sweeps suffice, and none where the face is right from the start.
     """
     if penalty.is_smooth:
         return -solve_positive(hessian, gradient)
-    current, slope = point.copy(), gradient.copy()
-    lowest = start = penalty.rough_value(point)
+    start, gained = penalty.rough_value(point), -np.inf
+    current = _on_face(penalty, point.copy(), gradient, hessian)
     for _ in range(MAX_SWEEPS):
+        move, before = current - point, gained
+        slope = gradient + hessian @ move
+        gained = start - penalty.rough_value(current) - 0.5 * float((gradient + slope) @ move)
+        enough = ACCURACY * abs(gained)
+        if gained - before <= enough or _promised(penalty, current, slope, hessian) <= enough or np.isnan(gained):
+            break
         _sweep(penalty, current, slope, hessian)
         current = _on_face(penalty, current, slope, hessian)
-        move = current - point
-        slope = gradient + hessian @ move
-        value = 0.5 * float((gradient + slope) @ move) + penalty.rough_value(current)
-        if lowest - value <= ACCURACY * (start - value):
-            break
-        lowest = value
     return current - point
+
+
+def _promised(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> float:
+    """What the model would fall by if each entry moved to its best place, and none of the others."""
+    left, right = penalty.slopes(current)
+    down, curvature = slope + np.clip(-slope, left, right), np.diag(hessian)
+    can_move = curvature > 0.0
+    return 0.5 * float(np.sum(np.square(down[can_move]) / curvature[can_move]))
 
 
 def _sweep(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> None:
@@ -71,9 +80,10 @@ def _on_face(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.min(np.where(move != 0.0, room / np.abs(move), np.inf))
     steps = np.append(FACE_STEPS, min(1.0, float(reach)))
-    moves = np.clip(current + steps[:, None] * move, low, high) - current
+    ends = np.clip(current + steps[:, None] * move, low, high)
+    moves = ends - current
     changes = moves @ (slope + np.where(free, left, 0.0)) + 0.5 * np.einsum("mn,mn->m", moves @ hessian, moves)
-    return np.asarray(current + moves[np.argmin(changes)])
+    return np.asarray(ends[np.argmin(changes)])  # current + move may lie beyond a wall by rounding
 
 
 def solve_positive(matrix: Array, vector: Array) -> Array:
