@@ -65,7 +65,7 @@ class HeldOutModels:
             fold: np.ascontiguousarray(weights[models].reshape(len(models) * outputs, -1).T)
             for fold, models in self.by_fold.items()
         }
-        for chunk in block.chunks():
+        for chunk in block.chunks(self.most_of_a_fold * outputs):
             assert chunk.fold is not None
             for fold, models in self.by_fold.items():
                 inside = np.flatnonzero(chunk.fold == fold)

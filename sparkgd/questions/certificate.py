@@ -106,7 +106,7 @@ class DualKernel:
             inside = replace(self, layout=layout, points=entries.of(self.points))
             return replace(inside(block.narrow()), entries=entries)
         scan = _DualScan(self)
-        for chunk in block.chunks():
+        for chunk in block.chunks(len(self.points) * self.layout.num_outputs):
             scan.add(chunk)
         return scan.sums()
 

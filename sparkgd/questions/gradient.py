@@ -103,7 +103,7 @@ class GradientKernel:
             inside = replace(self, layout=layout, points=entries.of(self.points), sample=None)
             return replace(inside(block.narrow()), entries=entries)
         scan = self.scan()
-        for chunk in block.chunks():
+        for chunk in block.chunks(len(self.points) * self.layout.num_outputs):
             scan.add(chunk)
         return scan.sums()
 

@@ -129,7 +129,7 @@ class HessianKernel:
         different = sorted(set(self.folds))
         grams = [grams_of(block, len(first), layout.num_features) for _ in range(len(different) + 1)]
         scan = gradient.scan()
-        for chunk in block.chunks():
+        for chunk in block.chunks(max(len(self.folds), 1) * outputs):
             raw = scan.add(chunk.narrow())[:, 0]
             curvature = weighted_curvature(self, chunk, raw)[:, first, second]
             if self.columns is not None:

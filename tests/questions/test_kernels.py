@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sparkgd.kernels import Block, Sums
+from sparkgd.kernels import block as block_module
 from sparkgd.kernels import features as features_module
 from sparkgd.kernels.features import CsrFeatures, DenseFeatures
 from sparkgd.kernels.layout import CoefLayout
@@ -239,6 +240,21 @@ def test_chunks_number_their_rows_through():
         assert firsts[0] == 7
         assert sum(rows) == 100
         assert list(firsts[1:]) == list(7 + np.cumsum(rows[:-1]))
+
+
+@each_storage
+def test_many_points_take_few_rows_at_a_time_and_have_the_same_sums(storage, monkeypatch):
+    monkeypatch.setattr(block_module, "CHUNK_RESULTS", 100)
+    block = storage(random_block(LogisticLoss(), rows=90))
+    for results, most in ((1, block.features.chunk_rows()), (10, 10), (1000, 1)):
+        rows = [chunk.rows for chunk in block.chunks(results)]
+        assert sum(rows) == 90
+        assert max(rows) == min(most, 90)
+    layout = layout_of(LogisticLoss(), block, True)
+    points = np.tile(points_for(layout), (4, 1))
+    together = GradientKernel(LogisticLoss(), layout, points)(block)
+    monkeypatch.undo()
+    assert_sums_close(together, GradientKernel(LogisticLoss(), layout, points)(block))
 
 
 def test_second_order_kernels_never_make_a_large_chunk_dense():
