@@ -13,8 +13,10 @@ from sparkgd.kernels.features import CsrFeatures
 
 Array = npt.NDArray[np.float64]
 
-WORTH_COMPILING = 5e9
-"""Products that a pass over a block must save before numba is loaded: half a second of BLAS, as long as that takes."""
+WORTH_COMPILING = 1.25e9
+"""Products that a pass over a block must save before numba is loaded: a tenth of a second of BLAS. Loading takes a
+third of a second, once in a process, and who asks for one Hessian asks for several.
+"""
 
 SPARSE_COST = 5.0
 """Time of a product of two stored values, relative to that of a product in BLAS (benchmarks/kernels.py)."""
