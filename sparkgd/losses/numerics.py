@@ -24,7 +24,7 @@ def softplus_and_sigmoid(z: Array) -> tuple[Array, Array]:
     decay = np.exp(-np.abs(z))
     softplus = np.log1p(decay)
     softplus += np.maximum(z, 0.0)
-    sigmoid = np.where(z >= 0.0, 1.0, decay)
+    sigmoid = np.maximum(decay, z >= 0.0)  # 1 there: np.where would take as long as all the rest
     sigmoid /= 1.0 + decay
     return softplus, sigmoid
 

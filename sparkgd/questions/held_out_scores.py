@@ -159,9 +159,10 @@ class HeldOutScoresKernel:
         columns = np.empty((_numbers(self.models), 0)) if sums.rows is None else sums.rows
         found: dict[int, Scores] = {}
         for fold, members in self.models.by_fold.items():
-            of_fold = columns[:, columns[-1] == fold + 1]
+            of_fold = np.flatnonzero(columns[-1] == fold + 1)
             for place, model in enumerate(members):
-                score, signed = of_fold[2 * place : 2 * place + 2, of_fold[2 * place + 1] != 0.0]
+                filled = of_fold[columns[2 * place + 1, of_fold] != 0.0]
+                score, signed = columns[2 * place, filled], columns[2 * place + 1, filled]
                 positive, negative = np.maximum(signed, 0.0), np.maximum(-signed, 0.0)
                 found[int(model)] = Scores(score, positive, negative, self.kept == self.count)
         return [found[model] for model in range(len(found))]

@@ -95,7 +95,7 @@ def area_under_curve(name: str, scores: Scores, bins: int) -> float:
     Where there are so many thresholds, only every so-manieth counts, which leaves about ``bins``. MLlib starts to count
     anew in each of its partitions. From a sample of the scores the area is taken under the whole curve.
     """
-    order = np.argsort(-scores.score, kind="stable")
+    order = np.argsort(-scores.score)
     score, true, false = scores.score[order], np.cumsum(scores.positive[order]), np.cumsum(scores.negative[order])
     ends = np.flatnonzero(np.append(score[1:] != score[:-1], len(score) > 0))
     step = len(ends) // bins if bins and scores.is_whole else 1
