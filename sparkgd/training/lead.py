@@ -63,6 +63,8 @@ class Lead:
         That of the lead whose Hessian this one has, corrected since.
     sampled_rows : int
         How many rows it is of.
+    hessian_rows : int
+        How many its Hessian was summed of near where it ended.
     is_of_all : bool
         Whether these are all rows.
     has_company : bool
@@ -77,6 +79,7 @@ class Lead:
     penalty: Penalty
     summed_under: Penalty
     sampled_rows: int
+    hessian_rows: int
     is_of_all: bool
     has_company: bool = True
 
@@ -172,6 +175,7 @@ def _lead(settings: FitSettings, data: TrainingSet, last: dict[tuple[Loss, CoefL
         penalty=penalty,
         summed_under=summed_under,
         sampled_rows=count,
+        hessian_rows=count,
         is_of_all=is_of_all,
     )
     return last[kind]
@@ -195,7 +199,7 @@ def _refined(settings: FitSettings, data: TrainingSet) -> Stages[Lead]:
     solved: Solved = yield replace(outline.final, name="lead", is_final=False, stopping=stopping)
     if solved.status is Status.DIVERGED or not solved.objectives:
         return lead
-    return replace(lead, solved=solved, sampled_rows=data.count, is_of_all=True)
+    return replace(lead, solved=solved, sampled_rows=data.count, hessian_rows=0, is_of_all=True)
 
 
 def _are_near(problem: Problem, lead: Lead) -> bool:
@@ -227,7 +231,7 @@ def following(outline: Outline, lead: Lead) -> Outline:
     last, final = lead.solved.objectives[-1], outline.final
     # A sample may have been learned by heart. All rows cannot mislead: what a fold leaves out is a part of them.
     limit = np.inf if lead.is_of_all else last + final.solver.restart_excess * abs(last)
-    context = replace(outline.context, sampled_rows=lead.sampled_rows, shares_gradients=lead.has_company)
+    context = replace(outline.context, sampled_rows=lead.hessian_rows, shares_gradients=lead.has_company)
     solver = build_solver(lead.choice.name, context)
     final = replace(final, solver=solver, resumed=Resumption(lead.solved.solver, limit))
     return replace(outline, context=context, final=final, origin=f"a lead on {lead.sampled_rows} rows")
