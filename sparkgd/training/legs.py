@@ -28,6 +28,7 @@ class Leg:
     stage: Solving
     iterations: int
     is_final: ClassVar[bool] = True
+    can_wait: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

@@ -49,7 +49,8 @@ class Record:
     preparing : Solved or None
         How far a stage over few rows is that prepares the one over all.
     ending : Ending or None
-        How the fit ended, if this was its last round; one that ended as ``retired`` may go on later.
+        How the fit ended, if this was its last round; one that ended as ``retired`` may go on later. What is asked
+        about its result thereafter is no round of the fit, and no callback sees it.
     """
 
     model: int
@@ -102,6 +103,12 @@ class _Run:
         return self.failure is not None or self.plan.stage(self.state) is None
 
     @property
+    def can_wait(self) -> bool:
+        """Whether all that is left to ask is about the result."""
+        stage = None if self.failure is not None else self.plan.stage(self.state)
+        return stage is not None and stage.can_wait
+
+    @property
     def solved(self) -> list[Solved]:
         """What the stages over all rows came to, the one under way included."""
         if self.failure is not None:
@@ -145,7 +152,7 @@ class _Run:
             seconds=last.seconds,
             max_iterations=self.plan.max_iterations,
             preparing=None if stage.is_final else stage.solved(state),
-            ending=solved[-1].ending if solved and self.is_over else None,
+            ending=solved[-1].ending if solved and (self.is_over or self.can_wait) else None,
         )
 
     def description(self) -> str:
@@ -261,7 +268,11 @@ def _run(
 
 
 def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> bool:
-    """One round, then the callbacks; whether it was about all rows. Few come first, so that most share one of all."""
+    """One round, then the callbacks; whether it was about all rows.
+
+    Few come first, so that most share one of all, and last what can wait, so that all of that shares one.
+    """
+    active = [run for run in active if not run.can_wait] or active
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
@@ -273,8 +284,9 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
         if isinstance(answer, KernelError):
             run.failure = answer
             continue
+        is_about_result = run.can_wait
         run.hear(each, answer, seconds)
-        if run.failure is not None:
+        if run.failure is not None or is_about_result:
             continue
         record = run.record(numbers[id(run)])
         wishes = [callback(record) for callback in callbacks]

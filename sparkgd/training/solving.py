@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,7 @@ class Solving:
     rows: Rows
     resumed: Resumption | None = None
     is_final: bool = False
+    can_wait: ClassVar[bool] = False
     chooses_by_held_out: bool = True
     shares: bool = True
 

@@ -86,6 +86,8 @@ class Stage(Protocol):
         For job descriptions and callbacks.
     is_final : bool
         Whether the model may be made of what the stage finds; its state is a `Solved` then.
+    can_wait : bool
+        Whether the fit is over but for what the stage asks: that is answered in one round for all fits.
     """
 
     @property
@@ -95,6 +97,11 @@ class Stage(Protocol):
 
     @property
     def is_final(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def can_wait(self) -> bool:
         """See above."""
         ...
 
@@ -141,6 +148,7 @@ class Inquiry:
 
     name: str
     asked: Asked
+    can_wait: bool = False
     is_final: ClassVar[bool] = False
 
     def start(self) -> None:

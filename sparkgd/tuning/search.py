@@ -319,7 +319,7 @@ def _paused(found: Outcome | SparkGDError) -> Kept | None:
 
 
 def _judged_stages(fit: ModelFit[Any], metric: Metric | None, rung: int | None) -> Stages[Judged]:
-    """Fit a model, then ask for its metric, which shares the rounds of models still under way."""
+    """Fit a model, then ask for its metric, in one round with those of the others."""
     if rung is None:
         fitted, paused = (yield from fit.stages()), None
     else:
@@ -330,5 +330,5 @@ def _judged_stages(fit: ModelFit[Any], metric: Metric | None, rung: int | None) 
     question: Question = metric.question(fitted.problem, fitted.solved.coef, rows)
     if fit.settings.solver.name != "auto":  # as of its steps, the bits of its metric are those in any company
         question = AloneQuestion(question)
-    reply = yield Inquiry("held-out metric", Asked(fitted.problem, question, rows.rows))
+    reply = yield Inquiry("held-out metric", Asked(fitted.problem, question, rows.rows), can_wait=True)
     return Judged(fitted, metric.value(reply), paused)

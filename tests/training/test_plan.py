@@ -13,13 +13,13 @@ from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import GradientQuestion
 from sparkgd.solvers.base import Status
 from sparkgd.training import cutting_planes
-from sparkgd.training.fit import plan_of
+from sparkgd.training.fit import fit_stages, plan_of
 from sparkgd.training.history import Outcome
 from sparkgd.training.loop import Record, succeeded, train
 from sparkgd.training.plan import Plan, PlanState
 from sparkgd.training.rounds import Asked, run_round
 from sparkgd.training.solving import Resumption, Solving
-from sparkgd.training.stage import Solved
+from sparkgd.training.stage import Inquiry, Solved
 from sparkgd.training.stopping import Stopping
 from tests.support.bits import bits
 from tests.support.plan_cases import CASES, FEW_BYTES, Case
@@ -121,6 +121,53 @@ def test_many_plans_have_the_results_of_each_alone_and_share_every_round_over_al
     assert {"pilot", "Gram matrix", "all rows"} <= {record.stage for record in records}
     assert len(rows.descriptions) == max(len(outcome.seconds) for outcome in together)
     assert "(and 11 more models)" in rows.descriptions[0], "all pilots have ended before the first of these rounds"
+
+
+def judged(case: Case, rows: Rows, solver: str, max_seconds: float = np.inf) -> Plan:
+    """A fit, and a question about its result."""
+    fitting = replace(case, solver=solver)
+    settings, data = replace(fitting.settings(), max_seconds=max_seconds), fitting.data(rows)
+
+    def stages():
+        fitted = yield from fit_stages(settings, data)
+        question = GradientQuestion(np.zeros((1, fitted.problem.layout.size)))
+        value = yield Inquiry("metric", Asked(fitted.problem, question, data.rows), can_wait=True)
+        return fitted, value
+
+    return Plan(stages, solver, settings.stopping.max_iterations, max_seconds)
+
+
+def test_questions_about_results_are_answered_in_one_round_at_the_end():
+    rows, records = CountingRows(CASES["pilot"].blocks()), []
+    plans = [judged(CASES["pilot"], rows, solver) for solver in ("newton", "l-bfgs", "gd")]
+    outcomes = [succeeded(each) for each in train(rows, plans, [records.append])]
+    assert len({outcome.iterations for outcome in outcomes}) == 3, "they do not end together"
+    assert all(outcome.ending.status is Status.CONVERGED for outcome in outcomes)
+    assert [": metric" in each for each in rows.descriptions] == [False] * (len(rows.descriptions) - 1) + [True]
+    assert "(and 2 more models)" in rows.descriptions[-1]
+    for number, outcome in enumerate(outcomes):
+        mine = [record for record in records if record.model == number]
+        assert [record.ending is None for record in mine] == [True] * (len(mine) - 1) + [False]
+        assert {record.stage for record in mine} <= {stage.name for stage in outcome.stages} - {"metric"}
+        assert [stage.name for stage in outcome.stages][-1] == "metric"
+        assert np.isfinite(outcome.result[1].values).all()
+
+
+def test_who_waits_to_be_judged_has_ended_whatever_happens_until_then():
+    rows = CountingRows(CASES["pilot"].blocks())
+    plans = [judged(CASES["pilot"], rows, "newton"), judged(CASES["pilot"], rows, "gd")]
+
+    records: list[Record] = []
+
+    def interrupt(record: Record) -> None:
+        records.append(record)
+        if record.model == 1 and any(each.ending is not None for each in records):
+            raise KeyboardInterrupt
+
+    newton, gd = (succeeded(each) for each in train(rows, plans, [interrupt], keep_on_interrupt=True))
+    assert newton.ending.status is Status.CONVERGED
+    assert gd.ending.status is Status.STOPPED_EARLY
+    assert all(np.isfinite(outcome.result[1].values).all() for outcome in (newton, gd))
 
 
 def objective_at(case: Case, coef: np.ndarray) -> float:
