@@ -22,6 +22,9 @@ from sparkgd.training.stage import Solved
 
 ResultT = TypeVar("ResultT")
 
+TOGETHER = 64
+"""Results that one round is about, when all fits are over: what is sent of each may be as much as the rows."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -270,9 +273,9 @@ def _run(
 def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) -> bool:
     """One round, then the callbacks; whether it was about all rows.
 
-    Few come first, so that most share one of all, and last what can wait, so that all of that shares one.
+    Few come first, so that most share one of all, and last what can wait, so that this shares as few as it may.
     """
-    active = [run for run in active if not run.can_wait] or active
+    active = [run for run in active if not run.can_wait] or active[:TOGETHER]
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""

@@ -87,7 +87,7 @@ class Stage(Protocol):
     is_final : bool
         Whether the model may be made of what the stage finds; its state is a `Solved` then.
     can_wait : bool
-        Whether the fit is over but for what the stage asks: that is answered in one round for all fits.
+        Whether the fit is over but for what the stage asks: that comes last, together for many fits.
     """
 
     @property

@@ -12,7 +12,7 @@ import pytest
 from sparkgd.kernels.local_rows import Rows
 from sparkgd.questions import GradientQuestion
 from sparkgd.solvers.base import Status
-from sparkgd.training import cutting_planes
+from sparkgd.training import cutting_planes, loop
 from sparkgd.training.fit import fit_stages, plan_of
 from sparkgd.training.history import Outcome
 from sparkgd.training.loop import Record, succeeded, train
@@ -151,6 +151,16 @@ def test_questions_about_results_are_answered_in_one_round_at_the_end():
         assert {record.stage for record in mine} <= {stage.name for stage in outcome.stages} - {"metric"}
         assert [stage.name for stage in outcome.stages][-1] == "metric"
         assert np.isfinite(outcome.result[1].values).all()
+
+
+def test_a_round_is_about_so_many_results_at_most(monkeypatch):
+    monkeypatch.setattr(loop, "TOGETHER", 2)
+    rows = CountingRows(CASES["pilot"].blocks())
+    outcomes = train(rows, [judged(CASES["pilot"], rows, "newton") for _ in range(5)])
+    last = [each for each in rows.descriptions if ": metric" in each]
+    assert last == rows.descriptions[-3:]
+    assert ["(and 1 more models)" in each for each in last] == [True, True, False]
+    assert all(np.isfinite(succeeded(each).result[1].values).all() for each in outcomes)
 
 
 def test_who_waits_to_be_judged_has_ended_whatever_happens_until_then():
