@@ -139,7 +139,7 @@ PARITY = [
         STRICT,
     ),
     TuningCase("mnist 10k", "LogisticRegression", first_rows("mnist", 10_000), {"regParam": [1e-3, 1e-1]}, Multiclass),
-    TuningCase("abalone", "LinearRegression", shared("abalone"), MIXED),
+    TuningCase("abalone", "LinearRegression", shared("abalone"), MIXED, params=STRICT),
     TuningCase(
         "abalone Poisson", "GeneralizedLinearRegression", shared("abalone"), {"regParam": STRENGTHS}, params=POISSON
     ),
