@@ -7,6 +7,7 @@ from scipy import linalg
 
 from sparkgd.penalties import Penalty
 from sparkgd.solvers.base import Array
+from sparkgd.solvers.pieces import steepest_descent
 
 MAX_SWEEPS = 200
 ACCURACY = 1e-12
@@ -45,10 +46,9 @@ def model_step(penalty: Penalty, point: Array, gradient: Array, hessian: Array) 
 
 def _promised(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> float:
     """What the model would fall by if each entry moved to its best place, and none of the others."""
-    left, right = penalty.slopes(current)
-    down, curvature = slope + np.clip(-slope, left, right), np.diag(hessian)
+    steepest, curvature = steepest_descent(penalty, current, slope), np.diag(hessian)
     can_move = curvature > 0.0
-    return 0.5 * float(np.sum(np.square(down[can_move]) / curvature[can_move]))
+    return 0.5 * float(np.sum(np.square(steepest[can_move]) / curvature[can_move]))
 
 
 def _sweep(penalty: Penalty, current: Array, slope: Array, hessian: Array) -> None:
