@@ -106,10 +106,10 @@ class _Run:
         return self.failure is not None or self.plan.stage(self.state) is None
 
     @property
-    def can_wait(self) -> bool:
-        """Whether all that is left to ask is about the result."""
+    def is_trained(self) -> bool:
+        """Whether all that is left to ask, if anything, is about the result."""
         stage = None if self.failure is not None else self.plan.stage(self.state)
-        return stage is not None and stage.can_wait
+        return stage is None or stage.can_wait
 
     @property
     def solved(self) -> list[Solved]:
@@ -155,7 +155,7 @@ class _Run:
             seconds=last.seconds,
             max_iterations=self.plan.max_iterations,
             preparing=None if stage.is_final else stage.solved(state),
-            ending=solved[-1].ending if solved and (self.is_over or self.can_wait) else None,
+            ending=solved[-1].ending if solved and self.is_trained else None,
         )
 
     def description(self) -> str:
@@ -275,7 +275,7 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
 
     Few come first, so that most share one of all, and last what can wait, so that this shares as few as it may.
     """
-    active = [run for run in active if not run.can_wait] or active[:TOGETHER]
+    active = [run for run in active if not run.is_trained] or active[:TOGETHER]
     asked = [(run, run.plan.ask(run.state)) for run in active]
     asked = [(run, each) for run, each in asked if run.is_local(each)] or asked
     others = f" (and {len(asked) - 1} more models)" if len(asked) > 1 else ""
@@ -287,7 +287,7 @@ def _round(runs: list[_Run], active: list[_Run], callbacks: Sequence[Callback]) 
         if isinstance(answer, KernelError):
             run.failure = answer
             continue
-        is_about_result = run.can_wait
+        is_about_result = run.is_trained
         run.hear(each, answer, seconds)
         if run.failure is not None or is_about_result:
             continue

@@ -166,7 +166,6 @@ def test_a_round_is_about_so_many_results_at_most(monkeypatch):
 def test_who_waits_to_be_judged_has_ended_whatever_happens_until_then():
     rows = CountingRows(CASES["pilot"].blocks())
     plans = [judged(CASES["pilot"], rows, "newton"), judged(CASES["pilot"], rows, "gd")]
-
     records: list[Record] = []
 
     def interrupt(record: Record) -> None:
@@ -177,6 +176,22 @@ def test_who_waits_to_be_judged_has_ended_whatever_happens_until_then():
     newton, gd = (succeeded(each) for each in train(rows, plans, [interrupt], keep_on_interrupt=True))
     assert newton.ending.status is Status.CONVERGED
     assert gd.ending.status is Status.STOPPED_EARLY
+    assert all(np.isfinite(outcome.result[1].values).all() for outcome in (newton, gd))
+
+
+def test_a_time_budget_that_passes_while_a_fit_waits_to_be_judged_is_not_its_end():
+    rows = CountingRows(CASES["pilot"].blocks())
+    plans = [judged(CASES["pilot"], rows, "newton", max_seconds=1e3), judged(CASES["pilot"], rows, "gd")]
+    passed: list[Record] = []
+
+    def pass_the_time(record: Record) -> None:
+        if record.ending is not None and not passed:
+            plans[0].max_seconds = 0.0
+            passed.append(record)
+
+    newton, gd = (succeeded(each) for each in train(rows, plans, [pass_the_time]))
+    assert passed[0].model == 0
+    assert newton.ending.status is gd.ending.status is Status.CONVERGED
     assert all(np.isfinite(outcome.result[1].values).all() for outcome in (newton, gd))
 
 
