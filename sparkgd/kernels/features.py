@@ -220,8 +220,8 @@ class CsrFeatures:
         numbers = np.full(self.width, -1, dtype=np.int32)
         numbers[columns] = np.arange(len(columns), dtype=np.int32)
         indices = numbers[np.asarray(self.indices)]
-        kept = indices >= 0
-        starts = np.concatenate([[0], np.cumsum(kept)])[self.indptr - self.indptr[0]]
+        kept = np.flatnonzero(indices >= 0)
+        starts = np.searchsorted(kept, self.indptr - self.indptr[0])
         return CsrFeatures(np.asarray(self.values)[kept], indices[kept], starts.astype(np.int64), len(columns))
 
     def dot(self, weights: Array) -> Array:
