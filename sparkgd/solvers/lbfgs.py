@@ -183,14 +183,22 @@ def inverse_hessian_product(
     """The L-BFGS approximation of ``H^-1 v`` (two-loop recursion; Nocedal, 1980) within the ``free`` entries.
 
     Pairs that are flat there are left out. They are restricted one by one: a copy of all would be many points long.
+    Under L1 few entries are free, and all vectors are as short.
     ``solve`` applies the inverse Hessian that they correct; without it, that is a multiple of the identity.
     """
-    everywhere = bool(free.all())
+    everywhere, entries = bool(free.all()), np.flatnonzero(free)
 
     def within(array: Array) -> Array:
-        return array if everywhere else np.where(free, array, 0.0)
+        return array if everywhere else array[entries]
 
-    result, scale = np.where(free, vector, 0.0), 1.0
+    def whole(array: Array) -> Array:
+        if everywhere:
+            return array
+        spread = np.zeros(len(free))
+        spread[entries] = array
+        return spread
+
+    result, scale = within(vector).copy(), 1.0
     used: list[tuple[Array, Array, float, float]] = []
     for move, change in zip(reversed(moves), reversed(changes), strict=True):
         inside, inside_change = within(move), within(change)
@@ -202,11 +210,11 @@ def inverse_hessian_product(
         alpha = float(inside @ result) / curvature
         result = _plus(result, -alpha, inside_change)
         used.append((move, change, curvature, alpha))
-    result = result * scale if solve is None else within(solve(result))
+    result = result * scale if solve is None else within(solve(whole(result)))
     for move, change, curvature, alpha in reversed(used):
-        beta = float(change @ result) / curvature  # the result is zero where the pair must not count
+        beta = float(within(change) @ result) / curvature
         result = _plus(result, alpha - beta, within(move))
-    return result
+    return whole(result)
 
 
 def _plus(vector: Array, factor: float, other: Array) -> Array:
