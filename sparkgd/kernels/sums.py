@@ -28,6 +28,10 @@ class Entries:
         """These entries of a coef, along its last axis."""
         return np.asarray(coef[..., self.numbers])
 
+    def spread(self, values: Array) -> Array:
+        """A coef with these entries, all others being zero."""
+        return spread(values, self.numbers, self.size)
+
     def with_others(self, others: Entries) -> Entries | None:
         """The union; None, which stands for all entries, where it is not much shorter than a coef."""
         is_member = np.zeros(self.size, dtype=bool)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy import linalg
 
 from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.layout import CoefLayout
+from sparkgd.kernels.sums import Entries
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -61,6 +63,11 @@ class Coordinates(Protocol):
         ...
 
     @property
+    def columns(self) -> npt.NDArray[np.intp] | None:
+        """The features, ascending, that points have entries of, all other weights being zero; None for all."""
+        ...
+
+    @property
     def factor(self) -> Array | None:
         """``factor`` with ``coef = factor * u`` where the map is diagonal, but for centring, else None."""
         ...
@@ -90,6 +97,10 @@ class Diagonal:
 
     def diagonal(self) -> Diagonal:
         return self
+
+    @property
+    def columns(self) -> None:
+        return None
 
     def restricted(self, columns: npt.NDArray[np.intp]) -> Diagonal:
         layout = replace(self.layout, num_features=len(columns))
@@ -144,6 +155,10 @@ class Rotated:
     scaled: Diagonal
     triangle: Array
 
+    @property
+    def columns(self) -> None:
+        return None
+
     def holding(self, columns: npt.NDArray[np.bool_]) -> Rotated:
         return replace(self, scaled=self.scaled.holding(columns))
 
@@ -173,6 +188,54 @@ class Rotated:
     @property
     def factor(self) -> None:
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class Among:
+    """`Diagonal` for points that are zero but for the weights of few columns: these, and the intercepts, are a point.
+
+    Parameters
+    ----------
+    whole : Diagonal
+    columns : ndarray of int
+        Ascending.
+    """
+
+    whole: Diagonal
+    columns: npt.NDArray[np.intp]
+
+    @cached_property
+    def entries(self) -> Entries:
+        """Those of a whole point."""
+        return self.whole.layout.restricted(self.columns)[1]
+
+    def holding(self, columns: npt.NDArray[np.bool_]) -> Among:
+        return replace(self, whole=self.whole.holding(columns))
+
+    def diagonal(self) -> Diagonal:
+        raise IncompatibleError("these coordinates leave out columns, each of which would need a scale of its own")
+
+    def restricted(self, columns: npt.NDArray[np.intp]) -> Coordinates:
+        return self.diagonal().restricted(columns)
+
+    def to_raw(self, point: Array) -> Array:
+        return self.whole.to_raw(self.entries.spread(point))
+
+    def from_raw(self, coef: Array) -> Array:
+        return self.entries.of(self.whole.from_raw(coef))
+
+    def pull(self, gradient: Array) -> Array:
+        return self.entries.of(self.whole.pull(gradient))
+
+    @property
+    def fixed(self) -> npt.NDArray[np.bool_]:
+        held = np.ones(self.whole.layout.num_features, dtype=bool)
+        held[self.columns] = False
+        return self.whole.holding(held).fixed
+
+    @property
+    def factor(self) -> Array:
+        return self.entries.of(self.whole.factor)
 
 
 def _solve(triangle: Array, rows: Array, transposed: bool) -> Array:

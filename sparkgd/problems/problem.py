@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses.base import Loss
 from sparkgd.penalties import NoPenalty, OnWeights, Penalty
-from sparkgd.problems.coordinates import Coordinates
+from sparkgd.problems.coordinates import Among, Coordinates
 from sparkgd.problems.past import NoPast, Past
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -58,8 +58,10 @@ class Problem:
     @property
     def solver_penalty(self) -> Penalty:
         """The rough part of the penalty as a function of a point in solver coordinates."""
-        factor = self.coordinates.factor
-        return self.penalty_on_coef if factor is None else self.penalty_on_coef.scaled(factor)
+        factor, columns, penalty = self.coordinates.factor, self.coordinates.columns, self.penalty_on_coef
+        if columns is not None:
+            penalty = penalty.restricted(self.layout.restricted(columns)[1].numbers.astype(np.intp))
+        return penalty if factor is None else penalty.scaled(factor)
 
     def total(self, value: float, point: Array) -> float:
         """Objective at a point whose smooth part is ``value``."""
@@ -76,6 +78,10 @@ class Problem:
     def loss_alone(self, loss: Loss) -> Problem:
         """Another loss in place of this one, no penalty and no past."""
         return replace(self, loss=loss, penalty=NoPenalty(), intercept_penalty=NoPenalty(), past=NoPast())
+
+    def among(self, columns: npt.NDArray[np.intp]) -> Problem:
+        """The same where only the weights of these features, ascending, may be other than zero."""
+        return replace(self, coordinates=Among(self.coordinates.diagonal(), columns))
 
     def smoothed(self, width: float) -> Problem:
         """The same with the loss's kinks smoothed over ``width``."""

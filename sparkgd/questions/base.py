@@ -10,12 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkgd.kernels import Kernel, Sums
+from sparkgd.kernels.among import AmongKernel
+from sparkgd.kernels.layout import CoefLayout
 
 if TYPE_CHECKING:  # workers unpickle kernels from the same files, and need no problems
     from sparkgd.problems.problem import Problem
@@ -130,7 +133,11 @@ class Part:
     @property
     def key(self) -> Hashable:
         """Equal for parts that one kernel can answer."""
-        return id(self) if self.is_alone else self.question.shared_key(self.problem)
+        if self.is_alone:
+            return id(self)
+        columns = self.problem.coordinates.columns
+        breadth = None if columns is None else len(columns).bit_length()
+        return breadth, self.question.shared_key(self.problem)
 
 
 class Question(ABC):
@@ -187,11 +194,15 @@ class PointsQuestion(KernelQuestion):
     """A question about several points, all of whose sums have these along their first axis.
 
     Those of one key are answered together: their points become one matrix, and a GEMM takes the place of several GEMVs.
+    Points about few columns leave the others out of it. Nearly as few are taken to be the same: a product of its own
+    for each would be a GEMV once more.
     """
 
     @abstractmethod
-    def kernel_at(self, problem: Problem, coefs: Array, held_out: npt.NDArray[np.int16] | None) -> Kernel:
-        """The kernel at raw coefs (m, size), given the fold that each leaves out if any does."""
+    def kernel_at(
+        self, problem: Problem, layout: CoefLayout, coefs: Array, held_out: npt.NDArray[np.int16] | None
+    ) -> Kernel:
+        """The kernel at raw coefs (m, layout.size), given the fold that each leaves out if any does."""
 
     def kernel(self, problem: Problem) -> Kernel:
         """The kernel for this question alone."""
@@ -201,8 +212,14 @@ class PointsQuestion(KernelQuestion):
         """The kernel at the points of all."""
         coefs = [part.problem.coordinates.to_raw(part.question.evaluated) for part in group]
         folds = [np.full(len(c), part.problem.held_out, np.int16) for c, part in zip(coefs, group, strict=True)]
-        held_out = np.concatenate(folds)
-        return self.kernel_at(group[0].problem, np.concatenate(coefs), held_out if np.any(held_out >= 0) else None)
+        held_out = held if np.any((held := np.concatenate(folds)) >= 0) else None
+        problem, points = group[0].problem, np.concatenate(coefs)
+        few = [columns for part in group if (columns := part.problem.coordinates.columns) is not None]
+        if not few:
+            return self.kernel_at(problem, problem.layout, points, held_out)
+        columns = reduce(np.union1d, few)
+        layout, known = problem.layout.restricted(columns)
+        return AmongKernel(self.kernel_at(problem, layout, known.of(points), held_out), problem.layout, columns)
 
     def answers(self, group: Sequence[Part], sums: Sums) -> list[Answer]:
         """Each answer from its own points' sums."""

@@ -40,8 +40,10 @@ class CertificateQuestion(PointsQuestion):
     def shared_key(self, problem: Problem) -> Hashable:
         return type(self), problem.loss, problem.layout, self.width
 
-    def kernel_at(self, problem: Problem, coefs: Array, held_out: npt.NDArray[np.int16] | None) -> Kernel:
-        return DualKernel(problem.loss, problem.loss.smoothed(self.width), problem.layout, coefs, held_out)
+    def kernel_at(
+        self, problem: Problem, layout: CoefLayout, coefs: Array, held_out: npt.NDArray[np.int16] | None
+    ) -> Kernel:
+        return DualKernel(problem.loss, problem.loss.smoothed(self.width), layout, coefs, held_out)
 
     def reply(self, problem: Problem, sums: Sums) -> Reply:
         assert sums.value is not None and sums.weight is not None

@@ -48,8 +48,10 @@ class GradientQuestion(PointsQuestion):
     def shared_key(self, problem: Problem) -> Hashable:
         return type(self), problem.loss, problem.layout, self.sample
 
-    def kernel_at(self, problem: Problem, coefs: Array, held_out: npt.NDArray[np.int16] | None) -> Kernel:
-        return GradientKernel(problem.loss, problem.layout, coefs, held_out, self.sample)
+    def kernel_at(
+        self, problem: Problem, layout: CoefLayout, coefs: Array, held_out: npt.NDArray[np.int16] | None
+    ) -> Kernel:
+        return GradientKernel(problem.loss, layout, coefs, held_out, self.sample)
 
     def reply(self, problem: Problem, sums: Sums) -> Reply:
         assert sums.weight is not None

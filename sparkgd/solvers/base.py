@@ -11,6 +11,7 @@ variables that makes the problem well scaled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
@@ -116,6 +117,13 @@ class Solver(ABC, Generic[StateT]):
     def stiffened(self, state: StateT, curvature: Array) -> StateT:
         """The state where f has so much more curvature (n, n), as far as the solver knows any."""
         return state
+
+    def mapped(self, state: StateT, change: Callable[[Array], Array]) -> StateT:
+        """The state to `restart` from where points, and all that is as long, are changed by a linear map.
+
+        The map takes away entries that are zero, or brings them back.
+        """
+        return self.start(change(state.point))
 
     @abstractmethod
     def ask(self, state: StateT) -> Question:

@@ -91,6 +91,11 @@ class Lbfgs(Solver[LbfgsState]):
         """Keeps the curvature pairs."""
         return replace(self.start(state.point), moves=state.moves, changes=state.changes)
 
+    def mapped(self, state: LbfgsState, change: Callable[[Array], Array]) -> LbfgsState:
+        """Keeps what the curvature pairs tell of the entries that remain."""
+        moves, changes = (tuple(change(each) for each in pairs) for pairs in (state.moves, state.changes))
+        return replace(self.start(change(state.point)), moves=moves, changes=changes)
+
     def ask(self, state: LbfgsState) -> Question:
         return GradientQuestion(self._trials(state))
 

@@ -14,6 +14,7 @@ from sparkgd.training.lead import following
 from sparkgd.training.outline import Outline, TrainingSet, outlined, span_of
 from sparkgd.training.pilot import pilot
 from sparkgd.training.plan import Plan, Stages
+from sparkgd.training.screening import screened
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.span_start import span_start
 from sparkgd.training.stage import Solved
@@ -78,7 +79,7 @@ def fit_stages(settings: FitSettings, data: TrainingSet) -> Stages[Fitted]:
         outline = following(outline, outline.settings.lead)
     elif outline.is_free:
         outline = yield from _prepared(outline)
-    solved: Solved = yield outline.final
+    solved = yield from screened(outline)
     is_dropped = outline.final.resumed is not None and not solved.is_resumed
     return Fitted(outline.final.problem, solved, outline.choice, outline.origin, is_dropped)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sparkgd.exceptions import IncompatibleError
 from sparkgd.kernels.layout import CoefLayout
 from sparkgd.losses import LogisticLoss, SquaredLoss
-from sparkgd.penalties import NoPenalty
-from sparkgd.problems.coordinates import Diagonal, Rotated
+from sparkgd.penalties import ElasticNet, NoPenalty
+from sparkgd.problems.coordinates import Among, Diagonal, Rotated
 from sparkgd.problems.problem import Problem
 from sparkgd.questions import GradientQuestion
 from tests.support.local import block_of
@@ -78,6 +79,35 @@ def test_the_map_is_evaluating_the_changed_columns(layout, kind):
     coef = coordinates.to_raw(point)
     plain = x @ layout.weights(coef).T + layout.intercepts(coef)
     np.testing.assert_allclose(changed, plain, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("layout", [CoefLayout(P), CoefLayout(P, fit_intercept=False), CoefLayout(P, 3)])
+def test_points_of_few_columns_are_whole_ones_with_zeros(layout):
+    whole, columns, rng = maps(layout)[0], np.array([1, 3]), np.random.default_rng(6)
+    few, known = Among(whole, columns), layout.restricted(columns)[1]
+    points, gradients = rng.normal(size=(5, len(known.numbers))), rng.normal(size=(5, layout.size))
+    np.testing.assert_array_equal(few.to_raw(points), whole.to_raw(known.spread(points)))
+    np.testing.assert_allclose(few.from_raw(few.to_raw(points)), points, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.einsum("mn,mn->m", few.pull(gradients), points), np.einsum("mn,mn->m", gradients, few.to_raw(points))
+    )
+    np.testing.assert_array_equal(few.columns, columns)
+    np.testing.assert_array_equal(few.factor, known.of(whole.factor))
+    np.testing.assert_array_equal(few.fixed, np.tile([True, False, True, False], layout.num_linear))
+    held = few.holding(np.array([False, True, False, False]))
+    assert not layout.weights(held.to_raw(points))[..., 1].any()
+    with pytest.raises(IncompatibleError, match="leave out columns"):
+        few.restricted(np.array([0]))
+
+
+def test_the_penalty_of_few_columns_is_theirs():
+    layout, columns, rng = CoefLayout(P, 2), np.array([0, 2]), np.random.default_rng(6)
+    penalty = ElasticNet(rng.uniform(0.1, 1.0, 2 * P), rng.uniform(0.1, 1.0, 2 * P))
+    problem = Problem(LogisticLoss(), layout, penalty, maps(layout)[0])
+    few, known = problem.among(columns), layout.restricted(columns)[1]
+    point = rng.normal(size=len(known.numbers))
+    assert few.total(1.0, point) == pytest.approx(problem.total(1.0, known.spread(point)), rel=1e-12)
+    np.testing.assert_array_equal(few.raw_coef(point), problem.raw_coef(known.spread(point)))
 
 
 def test_a_scale_of_zero_fixes_the_weight_at_zero():

@@ -182,3 +182,22 @@ def test_questions_asked_together_are_answered_as_each_alone(loss, number):
         for left, right in zip(numbers_of(mine.reply), numbers_of(alone.reply), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-11, atol=1e-12)
         np.testing.assert_allclose(mine.held_out_losses, alone.held_out_losses, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr", "wide"])
+def test_models_of_few_columns_are_answered_as_by_all(kind):
+    """Those of nearly as many share a product, of the columns of all of them; a whole model has one of its own."""
+    loss = LogisticLoss()
+    rows, whole = LocalRows(stored(loss, kind)), problem_of(loss, 1)
+    chosen = [np.array([1, 5, 20]), np.array([5, 6, 39]), np.arange(12)]
+    asked, expected = [Asked(whole, GradientQuestion(points_of(2, WIDTH + 1)), rows)], []
+    for columns in chosen:
+        few, known = whole.among(columns), whole.layout.restricted(columns)[1]
+        points = points_of(2, len(known.numbers))
+        asked.append(Asked(few, GradientQuestion(points), rows))
+        reply = run_round([Asked(whole, GradientQuestion(known.spread(points)), rows)])[0].reply
+        expected.append((reply.values, known.of(reply.gradients)))
+    assert len({part.key for each in asked for part in each.question.parts(each.problem)}) == 3
+    for answer, (values, gradients) in zip(run_round(asked)[1:], expected, strict=True):
+        np.testing.assert_allclose(answer.reply.values, values, rtol=1e-12)
+        np.testing.assert_allclose(answer.reply.gradients, gradients, rtol=1e-11, atol=1e-13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from sparkgd.questions import GradientQuestion, Reply
 from sparkgd.solvers.base import Status
 from sparkgd.solvers.lbfgs import Lbfgs, LbfgsState, inverse_hessian_product, scaled_inverse
+from sparkgd.solvers.newton import Newton
 
 N = 12
 
@@ -86,6 +87,30 @@ def test_with_a_pair_the_scale_of_a_metric_does_not_matter(factor):
     found = scaled_inverse(Fixed(factor * metric), moves, moves @ matrix)(vector)
     scale = (moves[1] @ metric @ moves[1]) / (moves[1] @ matrix @ moves[1])
     np.testing.assert_allclose(found, scale * np.linalg.solve(metric, vector), rtol=1e-9)
+
+
+def test_a_state_of_some_entries_keeps_what_the_pairs_tell_of_them():
+    random, solver, entries = np.random.default_rng(5), Lbfgs(), np.array([0, 3, 4, 9])
+    moves, changes = random.standard_normal((2, 3, N))
+    state = replace(solver.start(random.standard_normal(N)), moves=tuple(moves), changes=tuple(changes), iteration=7)
+
+    def spread(vector):
+        return np.bincount(entries, vector, N)
+
+    few = solver.mapped(state, lambda vector: vector[entries])
+    np.testing.assert_array_equal(few.point, state.point[entries])
+    np.testing.assert_array_equal(few.moves, moves[:, entries])
+    np.testing.assert_array_equal(few.changes, changes[:, entries])
+    again, is_kept = solver.mapped(few, spread), np.isin(np.arange(N), entries)
+    np.testing.assert_array_equal(again.point, np.where(is_kept, state.point, 0.0))
+    np.testing.assert_array_equal(again.moves, np.where(is_kept, moves, 0.0))
+    assert few.iteration == again.iteration == -1
+
+
+def test_other_solvers_keep_the_point_alone():
+    state = Newton().mapped(Newton().start(np.array([0.0, 4.0, 5.0])), lambda vector: vector[1:])
+    np.testing.assert_array_equal(state.point, [4.0, 5.0])
+    assert not len(state.hessian)
 
 
 def test_a_metric_that_leads_astray_gives_way_to_the_steepest_descent_and_then_the_fit_has_stalled():
