@@ -65,5 +65,6 @@ def _kept(problem: Problem, point: Array, gradient: Array, slack: float = SLACK)
     """The columns, ascending, of weights that are not zero, or whose slope is near to moving them from there."""
     left, right = problem.solver_penalty.slopes(point)
     room = np.minimum(right + gradient, -gradient - left)
-    rests = (point == 0.0) & (room >= slack * 0.5 * (right - left)) & (left < right)
+    holds = (room >= slack * 0.5 * (right - left)) & (left < right)
+    rests = (point == 0.0) & (holds | (gradient == 0.0))  # a constant column has no slope, whatever its penalty
     return problem.layout.columns_of(np.flatnonzero(~rests))

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import VectorAssembler
+from scipy import sparse
 
 from sparkgd.classification import GradientDescentClassifier, LinearSVC, LogisticRegression
 from sparkgd.exceptions import IncompatibleError, InvalidParamError
 from sparkgd.regression import GeneralizedLinearRegression, LinearRegression
 from sparkgd.tuning import RegParamPath
-from tests.support.frames import frame
+from tests.support.frames import frame, sparse_frame
 from tests.support.leftovers import nothing_left
 
 RNG = np.random.default_rng(11)
@@ -120,6 +121,33 @@ def test_a_path_that_was_interrupted_goes_on_from_its_checkpoint(df, tmp_path):
     assert {record.stage for record in rounds} <= {"all rows"}  # leads were found before
     np.testing.assert_array_equal(resumed.coefficients, whole.coefficients)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_columns_left_out_change_no_model_and_no_bit_wherever_rows_are(spark, monkeypatch):
+    """As if a hundred columns were too many for a Hessian, and as if most others were constant."""
+    for module in ("auto", "few_weights"):
+        monkeypatch.setattr(f"sparkgd.training.{module}.NEWTON_SIZE", 1)
+    random, width = np.random.default_rng(4), 100
+    entries = sparse.random_array((600, width), density=0.2, rng=random, data_sampler=random.standard_normal).tocsr()
+    label = (entries[:, :5].sum(axis=1) + random.logistic(size=600) > 0.0).astype(float)
+    spread = sparse.csr_array((entries.data, 200 * entries.indices, entries.indptr), shape=(600, 20_000))
+    found = {}
+    for name, features in (("narrow", entries), ("wide", spread)):
+        data = sparse_frame(spark, features, label)
+        for execution in ("driver", "cluster"):
+            estimator = LogisticRegression(elasticNetParam=0.9, execution=execution, tol=1e-8)
+            with nothing_left(spark):
+                path = estimator.regParamPath(nLambda=5, ratio=0.2).fit(data).path
+            step = features.shape[1] // width
+            found[name, execution] = np.array([model.coefficients.toArray()[::step][:width] for model in path.models])
+            stages = [stage.name for model in path.models for stage in model.summary.stages]
+            assert "columns left out" in stages
+            if name == "narrow":
+                alone = [estimator.copy({estimator.regParam: float(each)}).fit(data) for each in path.regParams[3:5]]
+                for mine, other in zip(found[name, execution][3:5], alone, strict=True):
+                    np.testing.assert_allclose(mine, other.coefficients.toArray(), atol=1e-5)
+        assert found[name, "driver"].tobytes() == found[name, "cluster"].tobytes()
+    np.testing.assert_allclose(found["narrow", "driver"], found["wide", "driver"], atol=1e-5)
 
 
 @pytest.mark.usefixtures("headless")

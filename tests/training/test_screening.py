@@ -135,6 +135,19 @@ def test_where_most_columns_matter_none_is_left_out():
     assert not narrow(rows)
 
 
+def test_constant_columns_are_always_left_out():
+    block = block_of(LogisticLoss())
+    features = block.features.dense()
+    features[:, 40:] = 0.0
+    features[:, 41] = 3.0
+    block = replace(block, features=csr(features))
+    chosen = settings(LogisticLoss(), STRENGTHS[0])
+    mine, rows = fits([replace(chosen, lead=leads_of([chosen], block)[0])], block)
+    assert mine[0].ending.status is Status.CONVERGED
+    assert narrow(rows)
+    assert all(kernel.columns.max() < 40 for kernel in narrow(rows))
+
+
 def test_a_limit_of_iterations_is_kept():
     block = block_of(LogisticLoss())
     tight = settings(LogisticLoss(), STRENGTHS[2], stopping=Stopping(3, 1e-12))
