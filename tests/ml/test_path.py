@@ -135,7 +135,7 @@ def test_columns_left_out_change_no_model_and_no_bit_wherever_rows_are(spark, mo
     for name, features in (("narrow", entries), ("wide", spread)):
         data = sparse_frame(spark, features, label)
         for execution in ("driver", "cluster"):
-            estimator = LogisticRegression(elasticNetParam=0.9, execution=execution, tol=1e-8)
+            estimator = LogisticRegression(elasticNetParam=0.9, execution=execution, tol=1e-6)
             with nothing_left(spark):
                 path = estimator.regParamPath(nLambda=5, ratio=0.2).fit(data).path
             step = features.shape[1] // width
@@ -145,9 +145,9 @@ def test_columns_left_out_change_no_model_and_no_bit_wherever_rows_are(spark, mo
             if name == "narrow":
                 alone = [estimator.copy({estimator.regParam: float(each)}).fit(data) for each in path.regParams[3:5]]
                 for mine, other in zip(found[name, execution][3:5], alone, strict=True):
-                    np.testing.assert_allclose(mine, other.coefficients.toArray(), atol=1e-5)
+                    np.testing.assert_allclose(mine, other.coefficients.toArray(), atol=1e-3)
         assert found[name, "driver"].tobytes() == found[name, "cluster"].tobytes()
-    np.testing.assert_allclose(found["narrow", "driver"], found["wide", "driver"], atol=1e-5)
+    np.testing.assert_allclose(found["narrow", "driver"], found["wide", "driver"], atol=1e-3)
 
 
 @pytest.mark.usefixtures("headless")
