@@ -94,7 +94,7 @@ class Lbfgs(Solver[LbfgsState]):
     def mapped(self, state: LbfgsState, change: Callable[[Array], Array]) -> LbfgsState:
         """Keeps what the curvature pairs tell of the entries that remain."""
         moves, changes = (tuple(change(each) for each in pairs) for pairs in (state.moves, state.changes))
-        return replace(self.start(change(state.point)), moves=moves, changes=changes)
+        return self.restart(replace(state, point=change(state.point), moves=moves, changes=changes))
 
     def ask(self, state: LbfgsState) -> Question:
         return GradientQuestion(self._trials(state))

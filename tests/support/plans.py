@@ -14,7 +14,8 @@ from sparkgd.reductions.sample import RowSample, sample_of
 from sparkgd.solvers.base import State
 from sparkgd.training.fit import plan_of
 from sparkgd.training.history import Outcome
-from sparkgd.training.loop import Callback, succeeded, train
+from sparkgd.training.lead import Lead, lead_plans
+from sparkgd.training.loop import Callback, findings, succeeded, train
 from sparkgd.training.outline import TrainingSet
 from sparkgd.training.plan import Plan, Stages
 from sparkgd.training.rounds import Asked, run_round
@@ -54,6 +55,15 @@ def sample_from(blocks: Sequence[Block], share: float) -> RowSample:
     """A sample of about that share of the rows, as ingest draws it."""
     samples = [sample_of(block, share) for block in blocks]
     return RowSample(LocalRows(numbered([sample for sample in samples if sample is not None])))
+
+
+def leads_of(several: Sequence[FitSettings], data: TrainingSet) -> dict[int, Lead]:
+    """The leads of settings, by their positions."""
+    found: dict[int, Lead] = {}
+    for leads in findings(data.rows, list(lead_plans(several, data).values())):
+        assert isinstance(leads, dict), leads
+        found |= leads
+    return found
 
 
 def fit(settings: FitSettings, data: TrainingSet, callbacks: Sequence[Callback] = ()) -> Outcome:

@@ -22,12 +22,12 @@ from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training import lead as leading
 from sparkgd.training.fit import plan_of
 from sparkgd.training.history import Outcome
-from sparkgd.training.lead import Lead, lead_plans, refined_plan
+from sparkgd.training.lead import lead_plans, refined_plan
 from sparkgd.training.loop import findings, succeeded, train
 from sparkgd.training.outline import Outline, TrainingSet
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
-from tests.support.plans import CountingRows, sample_from, training_set
+from tests.support.plans import CountingRows, leads_of, sample_from, training_set
 
 ROWS, COLUMNS, FOLDS = 600, 5, 3
 STRENGTHS = (1.0, 1e-2, 1e-4)
@@ -70,14 +70,6 @@ def settings(loss: Loss, strength: float = 1e-2, l1: float = 0.0, **options) -> 
 
     given = {"solver": SolverSettings("auto"), "stopping": Stopping(200, 1e-9)} | options
     return FitSettings(loss, penalty, True, False, **given)
-
-
-def leads_of(several: Sequence[FitSettings], data: TrainingSet) -> dict[int, Lead]:
-    found: dict[int, Lead] = {}
-    for leads in findings(data.rows, list(lead_plans(several, data).values())):
-        assert isinstance(leads, dict), leads
-        found |= leads
-    return found
 
 
 def fits(several: Sequence[FitSettings], data: TrainingSet) -> list[Outcome]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +16,13 @@ from sparkgd.solvers.base import Ending, Status
 from sparkgd.solvers.settings import SolverSettings
 from sparkgd.training.fit import fit_stages, plan_of
 from sparkgd.training.history import Kept, Outcome
-from sparkgd.training.lead import Lead, lead_plans
 from sparkgd.training.legs import pausing
-from sparkgd.training.loop import findings, succeeded, train
+from sparkgd.training.loop import succeeded, train
 from sparkgd.training.plan import Plan
 from sparkgd.training.settings import FitSettings
 from sparkgd.training.stopping import Stopping
 from tests.support.blocks import csr
-from tests.support.plans import CountingRows, training_set
+from tests.support.plans import CountingRows, leads_of, training_set
 
 ROWS, COLUMNS = 400, 300
 STRENGTHS = (0.08, 0.04, 0.02)
@@ -54,15 +52,6 @@ def settings(loss: Loss, strength: float, ridge: float = 0.0, **options) -> FitS
     return FitSettings(loss, penalty, True, False, **given)
 
 
-def leads_of(several: list[FitSettings], block: Block) -> dict[int, Lead]:
-    data = training_set([block])
-    found: dict[int, Lead] = {}
-    for leads in findings(data.rows, list(lead_plans(several, data).values())):
-        assert isinstance(leads, Mapping), leads
-        found |= leads
-    return found
-
-
 def fits(several: list[FitSettings], block: Block, fold: int = -1) -> tuple[list[Outcome], CountingRows]:
     rows = CountingRows([block])
     data = training_set([block], fold, rows=rows)
@@ -79,7 +68,7 @@ def narrow(rows: CountingRows) -> list[AmongKernel]:
 def test_the_optimum_is_that_of_all_columns(loss, ridge, fold):
     block = block_of(loss)
     several = [settings(loss, strength, ridge) for strength in STRENGTHS]
-    leads = leads_of(several, block)
+    leads = leads_of(several, training_set([block]))
     apart = [replace(each, held_out=fold, chooses_by_held_out=False) for each in several]
     mine, rows = fits([replace(each, lead=leads[number]) for number, each in enumerate(apart)], block, fold)
     others, all_columns = fits(apart, block, fold)
@@ -99,7 +88,7 @@ def test_the_optimum_is_that_of_all_columns(loss, ridge, fold):
 def test_models_of_nearly_as_many_columns_share_a_product():
     block = block_of(LogisticLoss())
     several = [settings(LogisticLoss(), 0.04 * 0.99**number) for number in range(6)]
-    leads = leads_of(several, block)
+    leads = leads_of(several, training_set([block]))
     _, rows = fits([replace(each, lead=leads[number]) for number, each in enumerate(several)], block)
     assert len(narrow(rows)[0].kernel.points) >= 3
 
@@ -109,7 +98,7 @@ def test_columns_that_should_not_have_been_left_out_are_found(known):
     """A lead whose slopes are all told to be small leaves out every column that has no weight yet."""
     block = block_of(LogisticLoss())
     chosen = settings(LogisticLoss(), STRENGTHS[2])
-    lead = leads_of([settings(LogisticLoss(), STRENGTHS[0])], block)[0]
+    lead = leads_of([settings(LogisticLoss(), STRENGTHS[0])], training_set([block]))[0]
     state = lead.solved.solver
     point = state.point if known else np.zeros_like(state.point)
     wrong = replace(state, point=point, gradient=np.zeros_like(state.gradient))
@@ -129,7 +118,7 @@ def test_columns_that_should_not_have_been_left_out_are_found(known):
 def test_where_most_columns_matter_none_is_left_out():
     block = block_of(LogisticLoss())
     weak = settings(LogisticLoss(), 1e-4)
-    lead = leads_of([weak], block)[0]
+    lead = leads_of([weak], training_set([block]))[0]
     mine, rows = fits([replace(weak, lead=lead)], block)
     assert mine[0].ending.status is Status.CONVERGED
     assert not narrow(rows)
@@ -142,7 +131,7 @@ def test_constant_columns_are_always_left_out():
     features[:, 41] = 3.0
     block = replace(block, features=csr(features))
     chosen = settings(LogisticLoss(), STRENGTHS[0])
-    mine, rows = fits([replace(chosen, lead=leads_of([chosen], block)[0])], block)
+    mine, rows = fits([replace(chosen, lead=leads_of([chosen], training_set([block]))[0])], block)
     assert mine[0].ending.status is Status.CONVERGED
     assert narrow(rows)
     assert all(kernel.columns.max() < 40 for kernel in narrow(rows))
@@ -151,7 +140,7 @@ def test_constant_columns_are_always_left_out():
 def test_a_limit_of_iterations_is_kept():
     block = block_of(LogisticLoss())
     tight = settings(LogisticLoss(), STRENGTHS[2], stopping=Stopping(3, 1e-12))
-    lead = leads_of([settings(LogisticLoss(), STRENGTHS[0])], block)[0]
+    lead = leads_of([settings(LogisticLoss(), STRENGTHS[0])], training_set([block]))[0]
     mine, rows = fits([replace(tight, lead=lead)], block)
     assert mine[0].ending == Ending(Status.MAX_ITERATIONS, "maxIter=3 reached before convergence")
     assert mine[0].iterations == 3
@@ -161,7 +150,7 @@ def test_a_limit_of_iterations_is_kept():
 def test_a_fit_that_pauses_goes_on_with_the_same_bits():
     block = block_of(LogisticLoss())
     chosen = settings(LogisticLoss(), STRENGTHS[1])
-    chosen = replace(chosen, lead=leads_of([chosen], block)[0])
+    chosen = replace(chosen, lead=leads_of([chosen], training_set([block]))[0])
     data = training_set([block])
     whole = succeeded(train(data.rows, [Plan(lambda: fit_stages(chosen, data))])[0])
     paused = succeeded(train(data.rows, [Plan(lambda: pausing(fit_stages(chosen, data), 2))])[0])
@@ -176,6 +165,6 @@ def test_a_fit_that_pauses_goes_on_with_the_same_bits():
 def test_alone_and_again_the_bits_are_the_same():
     block = block_of(LogisticLoss())
     chosen = settings(LogisticLoss(), STRENGTHS[1])
-    chosen = replace(chosen, lead=leads_of([chosen], block)[0])
+    chosen = replace(chosen, lead=leads_of([chosen], training_set([block]))[0])
     first, second = (fits([chosen], block)[0][0] for _ in range(2))
     assert first.coef.tobytes() == second.coef.tobytes()
