@@ -29,6 +29,9 @@ STATISTICS = "statistics"
 SAMPLE = "sample"
 """The file of a block that has a pickled sample of its rows."""
 
+ATTEMPTS = 100
+"""Of making a directory beside tasks that remove theirs."""
+
 
 @dataclass(frozen=True)
 class Condensed:
@@ -129,6 +132,23 @@ class BlockHandle:
         return replace(
             self, rows=stop - start, stored=stored, start=self.start + start, fingerprint=self.ordered_fingerprint
         )
+
+
+def make_directory(path: Path) -> None:
+    """Make a block's directory, within that of its fit.
+
+    Who removes the last block of a fit removes the fit's directory, which may be between the making of the two.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, however often that is tried.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.mkdir(parents=True)
+            return
+    path.mkdir(parents=True)
 
 
 def remove_block(handle: BlockHandle) -> None:

@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sparkgd.data.blockfile import STATISTICS, BlockHandle, Condensed, block_of
+from sparkgd.data.blockfile import STATISTICS, BlockHandle, Condensed, block_of, make_directory
 from sparkgd.data.columns import RowBatch
 from sparkgd.data.fingerprint import Fingerprint
 from sparkgd.data.full_disk import disk_full_explained
@@ -212,7 +212,7 @@ class BlockWriter:
             self._add_rows(self._stand_ins.block())
             condensed = Condensed(self._source_rows, self._source_rows * self._width)
         if self._width < 0:  # all rows had a null
-            self._path.mkdir(parents=True)
+            make_directory(self._path)
         self._close()
         return BlockHandle(
             path=str(self._path),
@@ -233,7 +233,7 @@ class BlockWriter:
     def _begin(self, batch: RowBatch) -> None:
         self._width = int(batch.sizes[0])
         self._dense = len(batch.values) >= DENSE_FROM * batch.rows * self._width
-        self._path.mkdir(parents=True)
+        make_directory(self._path)
         if self._dense and self._reduce is not None:
             self._stand_ins = self._reduce(self._width)
         if not self._dense:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,16 @@ import pyarrow as pa
 import pytest
 
 from sparkgd.data import blockfile, writer
-from sparkgd.data.blockfile import STATISTICS, BlockHandle, FileArray, block_of, map_block, open_block
+from sparkgd.data.blockfile import (
+    STATISTICS,
+    BlockHandle,
+    FileArray,
+    block_of,
+    make_directory,
+    map_block,
+    open_block,
+    remove_block,
+)
 from sparkgd.data.columns import RowBatch, read_batch
 from sparkgd.data.fingerprint import Fingerprint
 from sparkgd.data.writer import pack
@@ -120,6 +130,27 @@ def test_a_failing_source_leaves_nothing_behind(tmp_path):
     with pytest.raises(RuntimeError, match="the user's function failed"):
         pack(failing(), tmp_path, "float64")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_of_blocks_are_made_and_removed_beside_each_other(tmp_path):
+    """The one that they share goes with the last of them, at whatever moment another one is begun."""
+    handle = pack(batches(MATRIX), tmp_path / "other", "float64")
+
+    def make_and_remove(thread):
+        path = tmp_path / "fit" / str(thread)
+        for _ in range(800):
+            make_directory(path)
+            remove_block(replace(handle, path=str(path)))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(make_and_remove, range(4)))
+    assert not (tmp_path / "fit").exists()
+
+
+def test_a_file_in_the_way_of_a_block_is_an_error(tmp_path):
+    (tmp_path / "fit").write_text("")
+    with pytest.raises(OSError, match="fit"):
+        pack(batches(MATRIX), tmp_path / "fit", "float64")
 
 
 def test_open_block_remembers_the_mapping_but_not_the_row_number(tmp_path):
