@@ -90,11 +90,19 @@ def test_an_array_that_occurs_twice_is_written_once_and_shared_again():
     assert copy is not first
 
 
-@pytest.mark.parametrize(
-    "value",
-    [lambda: 0, object(), np.array([object()]), {1, 2}, b"bytes", LogisticLoss, pytest.approx(1), np.array([{}])],
-    ids=repr,
-)
+NO_STATE = {
+    "function": lambda: 0,
+    "object": object(),
+    "array of objects": np.array([object()]),
+    "set": {1, 2},
+    "bytes": b"bytes",
+    "class": LogisticLoss,
+    "what equals numbers": pytest.approx(1),
+    "array of dicts": np.array([{}]),
+}
+
+
+@pytest.mark.parametrize("value", NO_STATE.values(), ids=NO_STATE)
 def test_what_is_no_state_is_refused(value):
     with pytest.raises(CheckpointError):
         encode((1, value))
