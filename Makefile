@@ -7,6 +7,9 @@ CLIENT := .venv-client
 DOCS := .venv-docs
 RUN := scripts/in_venv.sh $(VENV)
 
+# Two processes of tests, each with a Spark session of its own; what tests start in common they start in one file.
+PYTEST := python -m pytest -n 2 --dist loadfile
+
 export SPARK_LOCAL_IP := 127.0.0.1
 
 .PHONY: help demo demo-yarn test test-connect test-hadoop test-fast test-lowest lint docs bench bench-smoke zip clean
@@ -48,7 +51,7 @@ demo-yarn: $(VENV)/.installed zip
 # Those of tests/hadoop take minutes and fetch some 70 MB: they are run by their own command. Those of tests/connect need
 # a process that has known no classic Spark, and best one that has none of it.
 test: $(VENV)/.installed $(CLIENT)/.installed
-	$(RUN) python -m pytest --ignore=tests/hadoop
+	$(RUN) $(PYTEST) --ignore=tests/hadoop
 	$(MAKE) test-connect
 	@echo "Not run: the tests on HDFS and YARN, which are those of make test-hadoop"
 
@@ -62,10 +65,10 @@ test-hadoop: $(VENV)/.installed
 
 # A test is in the handful by its marker, smoke; the markers are explained in pyproject.toml.
 test-fast: $(VENV)/.installed
-	$(RUN) python -m pytest -m "not cluster and not slow and (smoke or not spark)"
+	$(RUN) $(PYTEST) -m "not cluster and not slow and (smoke or not spark)"
 
 test-lowest: $(LOWEST)/.installed
-	scripts/in_venv.sh $(LOWEST) python -m pytest --ignore=tests/hadoop
+	scripts/in_venv.sh $(LOWEST) $(PYTEST) --ignore=tests/hadoop
 	scripts/in_venv.sh $(LOWEST) python -m pytest tests/connect
 
 lint: $(VENV)/.installed

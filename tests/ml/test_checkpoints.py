@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tempfile
 import warnings
@@ -359,11 +358,10 @@ def test_a_loss_of_the_users_own_is_told_by_its_attributes(df, tmp_path):
     assert watch.rounds[0] == 11
 
 
-def test_files_are_private_and_replaced_as_a_whole(spark, tmp_path):
+def test_files_are_private_and_replaced_as_a_whole(spark, tmp_path, own_temporary):
     directory = writable_directory(spark, str(tmp_path / "new" / "deep"))
     folder = directory.folder("one")
     assert (folder.files(), folder.folders(), directory.folders()) == ([], [], [])
-    before = set(os.listdir(tempfile.gettempdir()))
     for data in (b"", b"first", bytes(range(256)) * 10_000):
         folder.write("name", data)
         assert folder.read("name") == data
@@ -371,7 +369,7 @@ def test_files_are_private_and_replaced_as_a_whole(spark, tmp_path):
     assert [path.name for path in place.iterdir()] == ["name"], "no draft, no file of checksums"
     assert stat.S_IMODE((place / "name").stat().st_mode) == 0o600
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    assert not {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("sparkgd-")}
+    assert not list(own_temporary.iterdir())
     assert directory.folders() == ["one"]
     with pytest.raises(CheckpointError, match=r"cannot read .*nothing: .*FileNotFoundException"):
         folder.read("nothing")

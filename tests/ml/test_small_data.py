@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import math
-import tempfile
 
 import numpy as np
 import pytest
@@ -40,19 +38,15 @@ def cached(spark):
         df.unpersist()
 
 
-def packed_here() -> set[str]:
-    return set(glob.glob(f"{tempfile.gettempdir()}/sparkgd-*"))
-
-
 @pytest.mark.parametrize("form", ["dense", "sparse", "columns"])
-def test_same_numbers_as_by_ingest_and_no_files_left(spark, cached, monkeypatch, form):
+def test_same_numbers_as_by_ingest_and_no_files_left(spark, cached, monkeypatch, own_temporary, form):
     weight = RNG.choice([0.0, 1.0, 2.0], ROWS)
     if form == "sparse":
         df, params = sparse_frame(spark, sparse.csr_array(X), Y), {}
     else:
         df = frame(spark, X, Y, weight=weight, a=X[:, 0], b=X[:, 1])
         params = {"weightCol": "weight", **({"featuresCols": ["a", "b"]} if form == "columns" else {})}
-    df, before = cached(df), packed_here()
+    df = cached(df)
     estimator = LogisticRegression(regParam=0.1, tol=1e-10, **params)
     with nothing_left(spark):
         here = estimator.fit(df)
@@ -63,7 +57,7 @@ def test_same_numbers_as_by_ingest_and_no_files_left(spark, cached, monkeypatch,
     np.testing.assert_allclose(here.coefficients, there.coefficients, rtol=1e-9)
     assert here.intercept == pytest.approx(there.intercept, rel=1e-9)
     assert here.summary.objective == pytest.approx(there.summary.objective, rel=1e-13)
-    assert packed_here() <= before
+    assert not list(own_temporary.iterdir())
 
 
 BAD = {
@@ -89,12 +83,11 @@ def message(df, execution) -> str:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_data_give_the_same_error_on_both_paths(spark, cached, kind):
+def test_bad_data_give_the_same_error_on_both_paths(spark, cached, own_temporary, kind):
     df = cached(spark.createDataFrame([*GOOD, BAD[kind]], SCHEMA))
-    before = packed_here()
     with nothing_left(spark):
         assert message(df, "driver") == message(df, "cluster")
-    assert packed_here() <= before
+    assert not list(own_temporary.iterdir())
 
 
 @pytest.mark.parametrize("rows", ["none", "weightless"])
