@@ -39,8 +39,11 @@ Array: TypeAlias = npt.NDArray[np.float64]
 LEAD_TOL = 1e-3
 """Tolerance of a lead: a fold that is left out moves the optimum by more."""
 
-NEAR = 2.0
-"""Ratio of penalties, and of columns' scales, up to which a lead goes on with the Hessian of the one before it."""
+NEAR = 4.0
+"""Ratio of the penalties' curvatures up to which a lead goes on with the Hessian of the one before it.
+
+Of columns' scales, and of kinks, it is the root: these two have the unit of a curvature's root.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +215,9 @@ def _are_near(problem: Problem, lead: Lead) -> bool:
 
 
 def _measures(factor: Array, penalty: Penalty) -> Array:
-    """The scale of every coef, and how the penalty curves and kinks there."""
+    """The scale of every coef, and how the penalty curves and kinks there: as ratios, all of the same kind."""
     _, slope = penalty.slopes(np.zeros(len(factor)))
-    return np.concatenate([factor, penalty.smooth_curvature(len(factor)), slope])
+    return np.concatenate([factor**2, penalty.smooth_curvature(len(factor)), slope**2])
 
 
 def _going_on(outline: Outline, before: Lead) -> Outline:

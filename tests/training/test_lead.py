@@ -150,11 +150,14 @@ def test_leads_of_near_penalties_go_on_with_one_hessian(l1):
     assert counts["far"] >= 6
 
 
-def test_a_lead_far_from_the_hessian_that_it_goes_on_with_sums_its_own():
+@pytest.mark.parametrize(("l1", "together"), [(0.0, 4), (0.02, 2)], ids=["curvatures", "kinks"])
+def test_a_lead_far_from_the_hessian_that_it_goes_on_with_sums_its_own(l1, together):
+    """Of curvatures a ratio of four is far, of kinks one of two."""
     data = Rows(LogisticLoss()).data()
-    leads = leads_of([settings(LogisticLoss(), 0.1 * 0.7**number) for number in range(6)], data)
+    powers = 0.7 ** np.arange(6)
+    leads = leads_of([settings(LogisticLoss(), 0.1 * power, l1 * power) for power in powers], data)
     anchors = [float(leads[number].summed_under.smooth_curvature(COLUMNS + 1)[0]) for number in range(6)]
-    np.testing.assert_allclose(anchors, [0.1, 0.1, 0.049, 0.049, 0.02401, 0.02401])
+    np.testing.assert_allclose(anchors, [0.1 * powers[number - number % together] for number in range(6)])
 
 
 def test_what_a_newton_state_is_stiffened_by_is_about_its_active_entries():
