@@ -137,7 +137,8 @@ class BlockHandle:
 def make_directory(path: Path) -> None:
     """Make a block's directory, within that of its fit.
 
-    Who removes the last block of a fit removes the fit's directory, which may be between the making of the two.
+    Who removes the last block of a fit removes the fit's directory. That may be between the making of the two, or
+    between finding the first one there and asking what it is.
 
     Raises
     ------
